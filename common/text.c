@@ -190,10 +190,11 @@ const char *text_time(int64_t ms, char *buf)
 {
 	time_t t = (time_t)(ms / 1000);
 	struct tm tm;
+	size_t n;
 
 	(void)gmtime_r(&t, &tm);
-	(void)snprintf(buf, 32, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (tm.tm_year + 1900) % 10000,
-		       tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(ms % 1000));
+	n = strftime(buf, 24, "%Y-%m-%dT%H:%M:%S", &tm);
+	(void)snprintf(buf + n, 32 - n, ".%03uZ", (unsigned int)(ms % 1000) % 1000);
 	return buf;
 }
 
