@@ -17,12 +17,11 @@ static const char *type_name(enum json_kind kind)
 	return names[kind];
 }
 
-static int wrong(struct err *err, const char *at, const char *name, const char *fmt,
-		 const char *detail)
+static int wrong(struct err *err, const char *at, const char *name, const char *what)
 {
 	char buf[64];
 
-	(void)err_set(err, ERR_REQUEST, fmt, detail);
+	(void)err_set(err, ERR_REQUEST, "%s", what);
 	return err_at(err, "%s/%s", at, json_pointer_name(name, buf, sizeof(buf)));
 }
 
@@ -96,46 +95,54 @@ static bool type_fits(json_t *v, enum json_kind kind)
 	return false;
 }
 
+static int take_list(json_t *v, const struct json_field *f, char ***list, const char *at,
+		     struct err *err)
+{
+	bool is_map = f->kind == JSON_KIND_MAP;
+	char why[120];
+
+	if ((is_map ? json_object_size(v) : json_array_size(v)) > (size_t)f->max) {
+		(void)snprintf(why, sizeof(why), "has more than %lld entries", (long long)f->max);
+		return wrong(err, at, f->name, why);
+	}
+	json_strings_free(*list);
+	*list = is_map ? map_of(v) : strings_of(v);
+	if (*list)
+		return 0;
+	(void)snprintf(why, sizeof(why), "must be %s without NUL bytes", type_name(f->kind));
+	return wrong(err, at, f->name, why);
+}
+
 static int take(json_t *v, const struct json_field *f, char *out, const char *at, struct err *err)
 {
 	void *slot = out + f->offset;
-	char range[80];
+	char why[120];
 
-	if (!type_fits(v, f->kind))
-		return wrong(err, at, f->name, "must be %s", type_name(f->kind));
+	if (!type_fits(v, f->kind)) {
+		(void)snprintf(why, sizeof(why), "must be %s", type_name(f->kind));
+		return wrong(err, at, f->name, why);
+	}
 	switch (f->kind) {
 	case JSON_KIND_STRING:
-		(void)snprintf(range, sizeof(range), "%lld to %lld bytes, none of them NUL",
+		if (take_string(v, slot, f->min, f->max) == 0)
+			return 0;
+		(void)snprintf(why, sizeof(why), "must have %lld to %lld bytes, none of them NUL",
 			       (long long)f->min, (long long)f->max);
-		if (take_string(v, slot, f->min, f->max) < 0)
-			return wrong(err, at, f->name, "must have %s", range);
-		return 0;
+		return wrong(err, at, f->name, why);
 	case JSON_KIND_INT:
-		if (json_integer_value(v) < f->min || json_integer_value(v) > f->max) {
-			(void)snprintf(range, sizeof(range), "%lld and %lld", (long long)f->min,
-				       (long long)f->max);
-			return wrong(err, at, f->name, "must be between %s", range);
+		if (json_integer_value(v) >= f->min && json_integer_value(v) <= f->max) {
+			*(int64_t *)slot = json_integer_value(v);
+			return 0;
 		}
-		*(int64_t *)slot = json_integer_value(v);
-		return 0;
+		(void)snprintf(why, sizeof(why), "must be between %lld and %lld", (long long)f->min,
+			       (long long)f->max);
+		return wrong(err, at, f->name, why);
 	case JSON_KIND_BOOL:
 		*(bool *)slot = json_is_true(v);
 		return 0;
 	case JSON_KIND_STRINGS:
-	case JSON_KIND_MAP: {
-		size_t n = f->kind == JSON_KIND_MAP ? json_object_size(v) : json_array_size(v);
-		char ***list = slot;
-
-		(void)snprintf(range, sizeof(range), "%lld", (long long)f->max);
-		if (n > (size_t)f->max)
-			return wrong(err, at, f->name, "has more than %s entries", range);
-		json_strings_free(*list);
-		*list = f->kind == JSON_KIND_MAP ? map_of(v) : strings_of(v);
-		if (!*list)
-			return wrong(err, at, f->name, "must be %s without NUL bytes",
-				     type_name(f->kind));
-		return 0;
-	}
+	case JSON_KIND_MAP:
+		return take_list(v, f, slot, at, err);
 	case JSON_KIND_ANY:
 		json_decref(*(json_t **)slot);
 		*(json_t **)slot = json_incref(v);
@@ -159,13 +166,13 @@ int json_decode(json_t *object, const struct json_field *fields, size_t count, v
 		for (i = 0; i < count && strcmp(fields[i].name, name) != 0; i++)
 			;
 		if (i == count)
-			return wrong(err, at, name, "unknown member%s", "");
+			return wrong(err, at, name, "unknown member");
 		if (take(v, &fields[i], out, at, err) < 0)
 			return -1;
 	}
 	for (i = 0; i < count; i++)
 		if (fields[i].required && !json_object_get(object, fields[i].name))
-			return wrong(err, at, fields[i].name, "is missing%s", "");
+			return wrong(err, at, fields[i].name, "is missing");
 	return 0;
 }
 

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Stored files: streamed into an unnamed file, hashed on the way, named when all is known. The id
+ * index has a symbolic link per file whose text, read and never followed, says where it is.
+ */
+#include "cleanup.h"
+#include "config.h"
+#include "io.h"
+#include "names.h"
+#include "store.h"
+#include "text.h"
+#include "verb.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <nettle/sha2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+enum { CHUNK = 256 << 10 };
+
+int64_t usage_add(const struct session *session, int64_t add, struct err *err)
+{
+	AUTO_FD int fd = io_open(session->user_dir, ".usage", O_RDWR | O_CREAT, 0600);
+	char text[32] = "";
+	int64_t sum = 0;
+	ssize_t n;
+
+	if (fd < 0 || flock(fd, LOCK_EX) < 0)
+		return err_sys(err, ERR_STORAGE, "open the user's usage");
+	n = pread(fd, text, sizeof(text) - 1, 0);
+	if (n > 0)
+		(void)text_count(strtok(text, "\n"), 0, INT64_MAX / 2, &sum);
+	if (add == 0)
+		return sum;
+	sum = sum + add < 0 ? 0 : sum + add;
+	n = snprintf(text, sizeof(text), "%lld\n", (long long)sum);
+	/* a crash in between loses a count that fsck puts right, never a file */
+	if (pwrite(fd, text, (size_t)n, 0) != n || ftruncate(fd, n) < 0)
+		return err_sys(err, ERR_STORAGE, "write the user's usage");
+	return sum;
+}
+
+int blob_begin(const struct session *session, struct blob *ret, struct err *err)
+{
+	int64_t used = usage_add(session, 0, err);
+
+	memset(ret, 0, sizeof(*ret));
+	ret->fd = -1;
+	if (used < 0)
+		return -1;
+	ret->room = session->config->upload_bytes;
+	ret->room_why = "upload_bytes";
+	if (session->config->user_bytes - used < ret->room) {
+		ret->room = session->config->user_bytes - used;
+		ret->room_why = "user_bytes";
+	}
+	ret->fd = openat(session->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	return ret->fd < 0 ? err_sys(err, ERR_STORAGE, "make a file in the store") : 0;
+}
+
+static int over(const struct blob *blob, struct err *err)
+{
+	(void)err_set(err, ERR_QUOTA, "%s: more than the %lld bytes that are left", blob->room_why,
+		      (long long)(blob->room < 0 ? 0 : blob->room));
+	return -1;
+}
+
+static void finish(struct blob *blob, struct sha256_ctx *hash)
+{
+	uint8_t digest[SHA256_DIGEST_SIZE];
+	size_t i;
+
+	sha256_digest(hash, sizeof(digest), digest);
+	for (i = 0; i < sizeof(digest); i++)
+		(void)snprintf(blob->sha256 + 2 * i, 3, "%02x", digest[i]);
+}
+
+static int put(struct blob *blob, struct sha256_ctx *hash, const void *data, size_t len, struct err *err)
+{
+	if (blob->size + (int64_t)len > blob->room)
+		return over(blob, err);
+	sha256_update(hash, len, data);
+	if (io_write_all(blob->fd, data, len) < 0)
+		return err_sys(err, ERR_STORAGE, "write a file of the store");
+	blob->size += (int64_t)len;
+	return 0;
+}
+
+int blob_fill(struct blob *blob, int fd, struct err *err)
+{
+	AUTO_FREE char *buf = malloc(CHUNK);
+	struct sha256_ctx hash;
+	struct stat st;
+
+	if (!buf)
+		return err_sys(err, ERR_INTERNAL, "allocate");
+	sha256_init(&hash);
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		if (blob->size + st.st_size > blob->room)
+			return over(blob, err);	/* before a byte is read */
+		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	}
+	for (;;) {
+		ssize_t n = read(fd, buf, CHUNK);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(err, ERR_REQUEST, "read the file");
+		if (n == 0)
+			break;
+		if (put(blob, &hash, buf, (size_t)n, err) < 0)
+			return -1;
+	}
+	finish(blob, &hash);
+	return 0;
+}
+
+int blob_write(struct blob *blob, const void *data, size_t len, struct err *err)
+{
+	struct sha256_ctx hash;
+
+	sha256_init(&hash);
+	if (put(blob, &hash, data, len, err) < 0)
+		return -1;
+	finish(blob, &hash);
+	return 0;
+}
+
+static int open_shard(int storage, const char *id, bool make)
+{
+	char shard[8];
+
+	(void)snprintf(shard, sizeof(shard), "%.2s", id);
+	AUTO_FD int ids = io_open_dir(storage, ".ids");
+	if (ids < 0 && make && io_mkdir(storage, ".ids") == 0)
+		ids = io_open_dir(storage, ".ids");
+	if (ids < 0 || (make && io_mkdir(ids, shard) < 0))
+		return -1;
+	return io_open_dir(ids, shard);
+}
+
+static int open_storage(const struct session *session)
+{
+	return openat(session->user_dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void stored_name(const struct entry *entry, char *ret, size_t size)
+{
+	(void)snprintf(ret, size, "%s.%s", entry->id, entry->extension);
+}
+
+int blob_keep(const struct session *session, struct blob *blob, struct entry *entry, struct err *err)
+{
+	AUTO_FD int storage = open_storage(session);
+	char name[64], self[48], where[160];
+
+	id_new(entry->id);
+	AUTO_FD int shard = storage < 0 ? -1 : open_shard(storage, entry->id, true);
+	name_extension(entry->name, entry->extension, sizeof(entry->extension));
+	memcpy(entry->sha256, blob->sha256, sizeof(entry->sha256));
+	entry->size = blob->size;
+	entry->created = text_now_ms();
+	stored_name(entry, name, sizeof(name));
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", blob->fd);
+	(void)snprintf(where, sizeof(where), "%s/%s/%s", session->user, session->id, entry->extension);
+	if (shard < 0 || (session->config->fsync && fsync(blob->fd) < 0) ||
+	    linkat(AT_FDCWD, self, session->dir, name, AT_SYMLINK_FOLLOW) < 0)
+		return err_sys(err, ERR_STORAGE, "keep a file in the store");
+	if (symlinkat(where, shard, entry->id) < 0 ||
+	    (session->config->fsync && (fsync(shard) < 0 || fsync(session->dir) < 0))) {
+		(void)err_sys(err, ERR_STORAGE, "put a file into the index");
+		blob_forget(session, entry);
+		return -1;
+	}
+	if (usage_add(session, entry->size, err) > session->config->user_bytes) {
+		(void)err_set(err, ERR_QUOTA, "user_bytes: the user holds more than %lld bytes",
+			      (long long)session->config->user_bytes);
+		blob_forget(session, entry);
+		(void)usage_add(session, -entry->size, NULL);
+		return -1;
+	}
+	return 0;
+}
+
+void blob_done(struct blob *blob)
+{
+	cleanup_fd(&blob->fd);
+	blob->fd = -1;
+}
+
+void blob_forget(const struct session *session, const struct entry *entry)
+{
+	AUTO_FD int storage = open_storage(session);
+	AUTO_FD int shard = storage < 0 ? -1 : open_shard(storage, entry->id, false);
+	char name[64];
+
+	stored_name(entry, name, sizeof(name));
+	(void)unlinkat(session->dir, name, 0);	/* what cannot be taken back, fsck finds */
+	if (shard >= 0)
+		(void)unlinkat(shard, entry->id, 0);
+}
+
+int entry_open(const struct session *session, const struct entry *entry, struct err *err)
+{
+	char name[64];
+	int fd;
+
+	stored_name(entry, name, sizeof(name));
+	fd = io_open_regular(session->dir, name, O_RDONLY);
+	return fd < 0 ? err_sys(err, ERR_CORRUPT, "open the stored file of '%s'", entry->name) : fd;
+}
+
+int index_find(struct call *call, const char *id, char *ret_user, char *ret_session, struct err *err)
+{
+	char where[160] = "", path[64], full[ID_SIZE], *slash, *second;
+	int storage = call_storage(call, err);
+	ssize_t n;
+
+	if (storage < 0)
+		return -1;
+	if (!id_parse(id, full))
+		return err_set(err, ERR_NOT_FOUND, "no such file");
+	(void)snprintf(path, sizeof(path), ".ids/%.2s/%s", full, full);
+	n = readlinkat(storage, path, where, sizeof(where) - 1);
+	slash = n > 0 ? strchr(where, '/') : NULL;
+	second = slash ? strchr(slash + 1, '/') : NULL;
+	if (!second || slash - where > 64 || second - slash != 37)
+		return err_set(err, ERR_NOT_FOUND, "no such file");
+	*slash = *second = 0;
+	memcpy(ret_user, where, strlen(where) + 1);
+	memcpy(ret_session, slash + 1, 37);
+	return 0;
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SBX_RUN_H
+#define SBX_RUN_H
+
+#include "jail.h"
+#include "mime.h"
+#include "profile.h"
+#include "store.h"
+
+struct call;
+
+/* One file of a run's view: a name, and where its bytes are. */
+struct input {
+	struct entry entry;	/* the name is the one in the workspace */
+	struct session *from;	/* not owned; the session that holds it */
+	bool read_only;
+	bool is_seen;		/* the harvest has met its name */
+};
+
+/* The directory of a run below .run/, with the view in it; locked while sbx lives. */
+struct stage {
+	char exec[ID_SIZE];
+	int runs, dir;
+	struct input *inputs;	/* sorted by name */
+	size_t count;
+	int64_t input_bytes;	/* of files that stay in the lower layer */
+};
+
+int stage_make(const struct session *session, struct input *inputs, size_t count, struct stage *ret,
+	       struct err *err);
+void stage_done(struct stage *stage);
+struct input *stage_find(const struct stage *stage, const char *name);
+
+/* What a run left: filled while the harvest goes on. */
+struct change {
+	struct entry entry;	/* the new one; for "deleted" the old one */
+	char from[ID_SIZE];	/* the file that it takes the place of, or "" */
+	char kind;		/* 'c' created, 'm' modified, 'd' deleted */
+};
+
+struct collect {
+	struct session *session;
+	struct stage *stage;
+	const struct limits *limits;
+	struct mime *mime;
+	const char *exec;
+	char **keep;		/* extensions that are kept, NULL: all */
+	int commit;		/* 's' success, 'a' always, 'n' never */
+	bool is_keeping;	/* told by the first packet */
+	bool is_overlay_only;
+	struct change *changes;
+	size_t count;
+	json_t *skipped;	/* array of {name, reason} */
+	int64_t bytes, files;
+};
+
+int collect_take(void *taker, char type, char why, const char *name, size_t len, int fd, struct err *err);
+/* After the harvest: names that were not met are deletions. overlay: only those in directories. */
+int collect_finish(struct collect *collect, bool overlay, struct err *err);
+/* Commits the changes as one revision; *ret_revision is the new one, or the old one without changes. */
+int collect_commit(struct collect *collect, int64_t *ret_revision, struct err *err);
+void collect_skip(struct collect *collect, const char *name, size_t len, const char *reason);
+void collect_done(struct collect *collect);
+
+#endif

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The view of a run: one hard link per name below .run/<exec>/. "in" is the lower layer of the
+ * workspace; "dirs" holds what stands in directories, which the jail copies so that directories can
+ * be renamed, as long as it fits. Hard links cost no bytes, and a link is no way to write.
+ */
+#include "run.h"
+
+#include "cleanup.h"
+#include "io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+enum { COPY_MAX = 64 << 20 };
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct input *)a)->entry.name, ((const struct input *)b)->entry.name);
+}
+
+struct input *stage_find(const struct stage *stage, const char *name)
+{
+	size_t low = 0, high = stage->count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int order = strcmp(stage->inputs[mid].entry.name, name);
+
+		if (order == 0)
+			return &stage->inputs[mid];
+		if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+static int make_parents(int dir, char *name)
+{
+	char *slash;
+
+	for (slash = strchr(name, '/'); slash; slash = strchr(slash + 1, '/')) {
+		int failed;
+
+		*slash = 0;
+		failed = io_mkdir(dir, name);
+		*slash = '/';
+		if (failed < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int link_input(const struct input *in, int dir, char *last_parent, size_t size)
+{
+	char name[64], path[1024];
+	char *slash;
+
+	(void)snprintf(path, sizeof(path), "%s", in->entry.name);
+	slash = strrchr(path, '/');
+	if (slash) {	/* names are sorted: a directory is made once */
+		*slash = 0;
+		if (strcmp(path, last_parent) != 0) {
+			(void)snprintf(last_parent, size, "%s", path);
+			*slash = '/';
+			if (make_parents(dir, path) < 0)
+				return -1;
+		}
+		*slash = '/';
+	}
+	(void)snprintf(name, sizeof(name), "%s.%s", in->entry.id, in->entry.extension);
+	return linkat(in->from->dir, name, dir, path, 0);
+}
+
+static int link_all(struct stage *st, int in, int dirs, bool copy_dirs, struct err *err)
+{
+	char last[1024] = "";
+	size_t i;
+
+	for (i = 0; i < st->count; i++) {
+		bool below = copy_dirs && strchr(st->inputs[i].entry.name, '/');
+
+		if (link_input(&st->inputs[i], below ? dirs : in, last, sizeof(last)) < 0)
+			return errno == ENOENT ?
+			       err_set(err, ERR_NOT_FOUND, "the stored file of '%s' is gone", st->inputs[i].entry.name) :
+			       err_sys(err, ERR_STORAGE, "stage '%s'", st->inputs[i].entry.name);
+		if (!below)
+			st->input_bytes += st->inputs[i].entry.size;
+	}
+	return 0;
+}
+
+int stage_make(const struct session *session, struct input *inputs, size_t count, struct stage *ret,
+	       struct err *err)
+{
+	int64_t below = 0;
+	size_t i;
+
+	ret->inputs = inputs;
+	ret->count = count;
+	qsort(inputs, count, sizeof(*inputs), by_name);
+	for (i = 0; i < count; i++)
+		if (strchr(inputs[i].entry.name, '/'))
+			below += inputs[i].entry.size;
+	if (io_mkdir(session->dir, ".run") < 0 || (ret->runs = io_open_dir(session->dir, ".run")) < 0 ||
+	    mkdirat(ret->runs, ret->exec, 0700) < 0 || (ret->dir = io_open_dir(ret->runs, ret->exec)) < 0)
+		return err_sys(err, ERR_STORAGE, "make the directory of the run");
+	/* from here on a clean-up of others lets it be; when sbx dies the lock goes with it */
+	if (flock(ret->dir, LOCK_EX | LOCK_NB) < 0 || io_mkdir(ret->dir, "in") < 0 ||
+	    io_mkdir(ret->dir, "dirs") < 0)
+		return err_sys(err, ERR_STORAGE, "prepare the directory of the run");
+	AUTO_FD int in = io_open_dir(ret->dir, "in");
+	AUTO_FD int dirs = io_open_dir(ret->dir, "dirs");
+	if (in < 0 || dirs < 0)
+		return err_sys(err, ERR_STORAGE, "open the directory of the run");
+	return link_all(ret, in, dirs, below <= COPY_MAX, err);
+}
+
+void stage_done(struct stage *stage)
+{
+	size_t i;
+
+	if (stage->runs > 0 && stage->exec[0])
+		(void)io_remove_tree(stage->runs, stage->exec);	/* else the next command's sweep does */
+	if (stage->dir > 0)
+		(void)close(stage->dir);
+	if (stage->runs > 0)
+		(void)close(stage->runs);
+	for (i = 0; i < stage->count; i++)
+		entry_done(&stage->inputs[i].entry);
+	free(stage->inputs);
+	memset(stage, 0, sizeof(*stage));
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// A running adapter for a test, and small ways to talk to it.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import pino from 'pino'
+import { buildApp } from '../src/app.js'
+import { loadConfig } from '../src/config.js'
+
+export const KEY = 'k3yk3yk3yk3y'
+export const isReal = Boolean(process.env.SBX_REAL)
+const FAKE = fileURLToPath(new URL('./fake-sbx.mjs', import.meta.url))
+
+/** Starts an adapter on a free port over its own storage; `close` removes all of it. */
+export async function adapter(settings = {}) {
+  const dir = mkdtempSync(join(tmpdir(), 'sbx-adapter-'))
+  const env = {
+    PATH: process.env.PATH, HOME: process.env.HOME, ...(isReal && pick(process.env, /^(SBX_(?!REAL)|XDG_|DBUS_)/)),
+    SBX: isReal ? process.env.SBX_REAL : FAKE, SBX_STORAGE: join(dir, 'storage'), SBX_STATE: join(dir, 'state'),
+    SANDBOX_API_KEY: KEY, SBX_ADAPTER_QUEUE_WAIT_MS: '20000', ...settings,
+  }
+  const cfg = loadConfig(env)
+  const logged = []
+  const log = pino({ level: 'trace' }, { write: (line) => logged.push(line) })
+  const app = await buildApp(cfg, { log, env })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address()
+  const base = `http://127.0.0.1:${port}`
+  return {
+    app, cfg, dir, env, base, port, logged,
+    requests: () => readFileSync(join(env.SBX_STORAGE, 'requests'), 'utf8').trim().split('\n').map((line) => JSON.parse(line)),
+    async close() {
+      await app.close()
+      rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
+    },
+  }
+}
+
+const pick = (env, names) => Object.fromEntries(Object.entries(env).filter(([name]) => names.test(name)))
+
+export async function call(server, method, path, { body, headers = {}, key = KEY, raw } = {}) {
+  const answer = await fetch(server.base + path, {
+    method,
+    headers: { ...(key && { 'x-api-key': key }), ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+    body: raw ?? (body === undefined ? undefined : JSON.stringify(body)),
+  })
+  const text = await answer.text()
+  let json
+  try { json = JSON.parse(text) } catch { /* not JSON */ }
+  return { status: answer.status, headers: answer.headers, text, json }
+}
+
+export const post = (server, path, body, more) => call(server, 'POST', path, { body, ...more })
+export const get = (server, path, more) => call(server, 'GET', path, more)
+export const exec = async (server, body, more) => (await post(server, '/exec', body, more)).json
+
+/** A multipart body made by hand: fields as [name, value], files as [name, filename, content, type]. */
+export function form(fields, files, boundary = 'b0undary') {
+  const chunks = []
+  for (const [name, value] of fields) chunks.push(`--${boundary}\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`)
+  for (const [name, filename, content, type = 'application/octet-stream'] of files) {
+    chunks.push(`--${boundary}\r\nContent-Disposition: form-data; name="${name}"; filename="${filename}"\r\nContent-Type: ${type}\r\n\r\n`, content, '\r\n')
+  }
+  chunks.push(`--${boundary}--\r\n`)
+  return Buffer.concat(chunks.map((chunk) => Buffer.from(chunk)))
+}
+
+export async function upload(server, files, { fields = [], path = '/upload', headers = {}, key } = {}) {
+  return await call(server, 'POST', path, { raw: form(fields, files), headers: { 'content-type': 'multipart/form-data; boundary=b0undary', ...headers }, key })
+}
+
+/** Sends raw bytes and gathers what comes back until the other side ends; `leave` closes at once instead. */
+export function raw(server, pieces, { leaveAfterMs, timeoutMs = 15_000, half = false } = {}) {
+  return new Promise((resolve, reject) => {
+    const socket = connect(server.port, '127.0.0.1')
+    const timer = setTimeout(() => { socket.destroy(); reject(new Error('no answer in time')) }, timeoutMs)
+    let text = ''
+    socket.setEncoding('utf8').on('data', (data) => { text += data })
+    socket.on('error', () => {})
+    socket.on('close', () => { clearTimeout(timer); resolve(text) })
+    socket.on('connect', () => {
+      for (const piece of pieces) socket.write(piece)
+      if (half) socket.end()
+      if (leaveAfterMs !== undefined) setTimeout(() => socket.destroy(), leaveAfterMs)
+    })
+  })
+}
+
+export async function until(check, what = 'it', ms = 5000) {
+  const end = Date.now() + ms
+  for (;;) {
+    const value = await check()
+    if (value) return value
+    if (Date.now() > end) throw new Error(`${what} did not happen`)
+    await new Promise((resolve) => { setTimeout(resolve, 20) })
+  }
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// A client that means harm or is broken: every field of every endpoint with what does not belong there, and
+// sockets that behave badly. No answer may be a 5xx other than 503, no request may hang, the server stays up.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { adapter, call, exec, form, get, KEY, post, raw } from './help.js'
+
+let server
+before(async () => { server = await adapter({ SBX_ADAPTER_REQUEST_MS: '2500', SBX_ADAPTER_BODY_MAX: '2000000', SANDBOX_MAX_CONCURRENT_EXECUTIONS: '20', SBX_ADAPTER_QUEUE_MAX: '1000', MAX_CONCURRENT_EXECUTIONS: '20' }) })
+after(() => server.close())
+
+const deep = (n) => '['.repeat(n) + ']'.repeat(n)
+const ODD = [
+  null, true, 0, -1, 1.5, 1e308, '', ' ', '\0', 'a\0b', '\ud800', '\u202e', '../../etc/passwd', '/etc/passwd', 'C:\\x', '$(id)', '`id`', "'; rm -rf / #", '%00', '-rf', '--help', '{{7*7}}', '__proto__', 'constructor',
+  'x'.repeat(100_000), '😀'.repeat(1000), [], [[]], [null], {}, { id: 1 }, { toString: 1, length: -1 }, Array(1000).fill(0), { a: { b: { c: [] } } },
+]
+const FIELDS = {
+  '/exec': { base: { lang: 'bash', code: 'true' }, fields: ['lang', 'code', 'args', 'files', 'session_id', 'user_id', 'entity_id', 'runtime_session_hint', 'timeout', 'apiKey'] },
+  '/exec/programmatic': { base: { code: 'pass', tools: [] }, fields: ['lang', 'code', 'tools', 'session_id', 'timeout', 'files', 'continuation_token', 'tool_results'] },
+  '/exec/programmatic/cancel': { base: {}, fields: ['request_id'] },
+  '/api/v1/execute': { base: { language: 'bash', code: 'true' }, fields: ['language', 'code', 'timeout', 'args'] },
+}
+const inTurns = async (jobs, width = 12) => {
+  const queue = [...jobs]
+  await Promise.all(Array.from({ length: width }, async () => { while (queue.length) await queue.shift()() }))
+}
+function harmless({ status, text, json }, what) {
+  assert.ok(status < 500 || status === 503, `${what}: ${status} ${text.slice(0, 200)}`)
+  assert.notEqual(status, 503, `${what}: ${text}`)
+  if (status >= 400) assert.equal(typeof json?.error, 'string', what)
+  assert.ok(!/node_modules|at .*\.js:|\/src\//.test(text), `${what}: tells of the host`)
+}
+
+describe('every field of every JSON endpoint', () => {
+  for (const [path, { base, fields }] of Object.entries(FIELDS)) {
+    test(path, async () => {
+      await inTurns(fields.flatMap((field) => ODD.map((value) => async () => {
+        const what = `${path} ${field}=${JSON.stringify(value).slice(0, 60)}`
+        harmless(await post(server, path, { ...base, [field]: value }), what)
+      })))
+    })
+  }
+  test('every member of a file reference', async () => {
+    const good = { id: 'AAAAAAAAAAAAAAAAAAAAA', storage_session_id: 'AAAAAAAAAAAAAAAAAAAAA', session_id: 'x', name: 'n', kind: 'user', resource_id: 'r', version: 1, entity_id: 'e' }
+    await inTurns(Object.keys(good).flatMap((key) => ODD.map((value) => async () => {
+      const answer = await post(server, '/exec', { lang: 'bash', code: 'true', files: [{ ...good, [key]: value }] })
+      harmless(answer, `${key}=${JSON.stringify(value).slice(0, 60)}`)
+      assert.equal(answer.status, 200)
+    })))
+  })
+  test('every member of a tool and of a tool result', async () => {
+    const tool = { name: 'get', description: 'd', parameters: { type: 'object', properties: { a: {} }, required: ['a'] }, allowed_callers: [] }
+    await inTurns([...Object.keys(tool).flatMap((key) => ODD.map((value) => async () => {
+      harmless(await post(server, '/exec/programmatic', { code: 'pass', tools: [{ ...tool, [key]: value }], timeout: 5000 }), `tool ${key}`)
+    })), ...['properties', 'required'].flatMap((key) => ODD.map((value) => async () => {
+      harmless(await post(server, '/exec/programmatic', { code: 'pass', tools: [{ ...tool, parameters: { ...tool.parameters, [key]: value } }], timeout: 5000 }), `parameters ${key}`)
+    }))], 4)
+    await inTurns(['call_id', 'result', 'is_error', 'error_message'].flatMap((key) => ODD.map((value) => async () => {
+      const first = (await post(server, '/exec/programmatic', { code: 'try: await get(a=1)\nexcept Exception: pass', tools: [tool], timeout: 8000 })).json
+      assert.equal(first.status, 'tool_call_required')
+      const result = { call_id: first.tool_calls[0].id, result: 1, is_error: key === 'error_message', [key]: value }
+      harmless(await post(server, '/exec/programmatic', { continuation_token: first.continuation_token, tool_results: [result] }), `result ${key}`)
+    })), 4)
+  })
+})
+
+test('paths and queries', async () => {
+  const odd = ['..', '.', '%2e%2e', '..%2f..%2fetc', '%00', '%', '%ff', '-', '--help', '-o', 'x'.repeat(600), '%F0%9F%98%80', "'", '"', '%0d%0aX:1', '*', '__proto__', 'AAAAAAAAAAAAAAAAAAAAA']
+  await inTurns(odd.flatMap((a) => ['AAAAAAAAAAAAAAAAAAAAA', a].map((b) => async () => {
+    for (const [method, path] of [['GET', `/download/${b}/${a}`], ['GET', `/v1/sessions/${a}/objects/${b}`], ['GET', `/files/${a}?detail=full`], ['DELETE', `/files/${a}/${b}`]]) harmless(await call(server, method, path), `${method} ${path}`)
+  })))
+  for (const query of ['detail=full&detail=x', 'kind=agent&id=../x', 'kind[]=a&id=1', 'kind=__proto__&id=constructor', 'detail=%ff', 'id=' + 'x'.repeat(9000), '&&&=', '%']) {
+    harmless(await get(server, `/files/AAAAAAAAAAAAAAAAAAAAA?${query}`), query)
+    harmless(await get(server, `/download/x/AAAAAAAAAAAAAAAAAAAAA?${query}`), query)
+  }
+  for (const method of ['PUT', 'PATCH', 'OPTIONS', 'HEAD', 'DELETE']) assert.ok((await call(server, method, '/exec')).status < 500)
+})
+
+test('bodies that are no JSON, or too much of it', async () => {
+  const json = { 'content-type': 'application/json' }
+  for (const [body, headers, status] of [['', json, 400], ['{', json, 400], ['"x"', json, 400], ['[1]', json, 400], ['null', json, 400], ['{"lang":"bash","code":"true"}', { 'content-type': 'text/plain' }, 400], ['{"a":1}', { 'content-type': 'application/xml' }, 400],
+    ['\ufeff{"lang":"bash","code":"true"}', json, 200], [Buffer.from([0xff, 0xfe, 0x7b]), json, 400], [deep(100_000), json, 400], ['x'.repeat(2_100_000), json, 413], ['lang=bash', { 'content-type': 'application/x-www-form-urlencoded' }, 400]]) {
+    for (const path of ['/exec', '/exec/programmatic', '/api/v1/execute', '/exec/programmatic/cancel']) {
+      const answer = await call(server, 'POST', path, { raw: body, headers })
+      harmless(answer, `${path} ${String(body).slice(0, 40)}`)
+      if (status !== 200 && !path.endsWith('cancel')) assert.equal(answer.status, status, `${path} ${String(body).slice(0, 40)}`)
+    }
+  }
+  const nested = `{"lang":"bash","code":"true","args":[${deep(20_000)}],"x":${deep(50_000)}}`
+  harmless(await call(server, 'POST', '/exec', { raw: nested, headers: json }), 'deep args')
+  harmless(await call(server, 'POST', '/exec/programmatic', { raw: `{"continuation_token":"x","tool_results":[{"call_id":"a","result":${deep(100_000)}}]}`, headers: json }), 'deep result')
+})
+
+test('forms that are broken', async () => {
+  const type = { 'content-type': 'multipart/form-data; boundary=b' }
+  const part = (head, body = 'x') => `--b\r\n${head}\r\n\r\n${body}\r\n`
+  const file = 'Content-Disposition: form-data; name="file"; filename="a"'
+  const bodies = [
+    '', '--', '--b', '--b--', '--b\r\n', '--b--\r\n', 'nothing', part(file), `${part(file)}--b`, part('Content-Disposition: nothing') + '--b--\r\n', part('') + '--b--\r\n', part('x'.repeat(100_000)) + '--b--\r\n',
+    part('Content-Disposition: form-data; name="file"; filename=""') + '--b--\r\n', part('Content-Disposition: form-data; filename="a"') + '--b--\r\n', part('Content-Disposition: form-data; name="__proto__"; filename="a"') + '--b--\r\n',
+    part('Content-Disposition: form-data; name="__proto__"') + '--b--\r\n', part('Content-Disposition: form-data; name="constructor"') + part(file) + '--b--\r\n', part(`Content-Disposition: form-data; name="file"; filename="${'../'.repeat(2000)}x"`) + '--b--\r\n',
+    part('Content-Disposition: form-data; name="file"; filename*=UTF-8\'\'%2e%2e%2fx') + '--b--\r\n', part('Content-Disposition: form-data; name="file"; filename="a\0b"') + '--b--\r\n', part(`${file}\r\nContent-Transfer-Encoding: base64`, '!!!!') + '--b--\r\n',
+    part(`${file}\r\nContent-Type: application/json`) + '--b--\r\n', part('Content-Disposition: form-data; name="kind"\r\nContent-Type: application/json', '{bad') + part(file) + '--b--\r\n', part('Content-Disposition: form-data; name="kind"', 'x'.repeat(100_000)) + part(file) + '--b--\r\n',
+    part('Content-Disposition: form-data; name="kind"', 'user').repeat(80) + part(file) + '--b--\r\n', part(file).repeat(3) + '--b--\r\n', `--b\r\n${file}\r\n\r\n--b\r\n--b--\r\n`, `${part(file, '--b\r\n--b')}--b--\r\n`, `${part(file)}--b--\r\ntrailing --b\r\n`,
+    `${part(`${file}; filename="b"; name="kind"`)}--b--\r\n`, `${part('Content-Disposition: form-data; name=file; filename=a; filename=b')}--b--\r\n`,
+  ]
+  for (const path of ['/upload', '/upload/batch']) {
+    await inTurns(bodies.map((body) => async () => harmless(await call(server, 'POST', path, { raw: body, headers: type }), `${path} ${body.slice(0, 80)}`)), 4)
+    for (const boundary of ['', '; boundary=', '; boundary="', '; boundary=b; boundary=c', `; boundary=${'x'.repeat(300)}`, '; boundary=\u00e9']) {
+      harmless(await call(server, 'POST', path, { raw: form([], [['file', 'a', 'b']], 'b'), headers: { 'content-type': `multipart/form-data${boundary}` } }), `${path}${boundary}`)
+    }
+    for (const key of ['kind', 'id', 'version', 'entity_id', 'read_only', 'x'.repeat(300)]) {
+      for (const value of ['', 'x', '\0', '../..', 'skill', 'y'.repeat(5000), '😀', '-1', 'true']) {
+        harmless(await call(server, 'POST', path, { raw: form([[key, value]], [['file', 'a', 'b']], 'b'), headers: type }), `${path} ${key}=${value.slice(0, 20)}`)
+      }
+    }
+  }
+})
+
+describe('sockets', () => {
+  const head = (path, more) => `POST ${path} HTTP/1.1\r\nhost: x\r\nx-api-key: ${KEY}\r\n${more}\r\n\r\n`
+  const json = '{"lang":"bash","code":"echo ok"}'
+  const ends = async (pieces, more) => {
+    const text = await raw(server, pieces, { timeoutMs: 9000, ...more })
+    assert.ok(!/^HTTP\/1.1 5(?!03)/.test(text), text.slice(0, 200))
+    return text
+  }
+  test('a body that never comes ends by itself', async () => {
+    assert.match(await ends([head('/exec', 'content-type: application/json\r\ncontent-length: 100')]), /^(HTTP\/1.1 408|$)/)
+    await ends([head('/upload', 'content-type: multipart/form-data; boundary=b\r\ntransfer-encoding: chunked'), '5\r\n--b\r\n\r\n'])
+    await ends(['GET /health HT'])
+    await ends([''])
+  })
+  test('a body that drips does not hold others up', async () => {
+    const slow = ends([head('/exec', `content-type: application/json\r\ncontent-length: ${json.length}`), json.slice(0, 5)])
+    assert.equal((await exec(server, { lang: 'bash', code: 'echo quick' })).stdout, 'quick\n')
+    await slow
+  })
+  test('half-closed, cut off and doubled requests', async () => {
+    assert.match(await ends([head('/exec', `content-type: application/json\r\ncontent-length: ${json.length}`) + json], { half: true }), /^(HTTP\/1.1 200|$)/)
+    for (const cutAt of [1, 20, 60, 120]) await ends([(head('/exec', `content-type: application/json\r\ncontent-length: ${json.length}`) + json).slice(0, cutAt)], { leaveAfterMs: 50 })
+    const two = head('/exec', `content-type: application/json\r\ncontent-length: ${json.length}`) + json
+    assert.equal((await ends([two + two])).match(/HTTP\/1.1 200/g).length, 1)
+  })
+  test('what is not HTTP', async () => {
+    for (const piece of ['\x16\x03\x01\x02\x00', 'GET\r\n\r\n', 'GET / HTTP/9.9\r\n\r\n', `GET /${'x'.repeat(70_000)} HTTP/1.1\r\nhost: x\r\n\r\n`, 'POST /exec HTTP/1.1\r\nhost: x\r\ncontent-length: -5\r\n\r\n', 'POST /exec HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
+      'POST /exec HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n', `GET /health HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(100_000)}\r\n\r\n`, 'GET http://[bad/ HTTP/1.1\r\nhost: x\r\n\r\n', 'CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n', 'GET /health HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n']) {
+      await ends([piece])
+    }
+  })
+  test('many that leave at once', async () => {
+    await Promise.all(Array.from({ length: 60 }, (_, i) => raw(server, [head('/exec', `content-type: application/json\r\ncontent-length: ${json.length}`) + json], { leaveAfterMs: i * 3 })))
+    assert.equal((await exec(server, { lang: 'bash', code: 'echo still' })).stdout, 'still\n')
+  })
+})
+
+test('after all of it the server is as before', async () => {
+  assert.equal((await get(server, '/health', { key: null })).status, 200)
+  const { adapter: state } = (await get(server, '/api/v1/stats')).json
+  assert.deepEqual(state, { running: 0, waiting: 0 })
+  assert.ok(!server.logged.join('').includes(KEY))
+})
