@@ -118,7 +118,6 @@ void job_run(struct jail *jail)
 
 	(void)setsid();
 	(void)prctl(PR_SET_DUMPABLE, 0);	/* until the exec: our memory is not the command's */
-	(void)umask(022);
 	pass(jail, job_stages, sizeof(job_stages) / sizeof(job_stages[0]));
 	do
 		n = read(jail->go, &byte, 1);
@@ -176,6 +175,7 @@ void enter_process1(struct jail *jail)
 	pid_t pid;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)umask(022);
 	pass(jail, build_stages, sizeof(build_stages) / sizeof(build_stages[0]));
 	if (pipe2(go, O_CLOEXEC) < 0) {
 		(void)err_sys(&err, ERR_INTERNAL, "make a pipe");

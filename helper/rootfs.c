@@ -246,8 +246,9 @@ int rootfs_enter(struct jail *jail, struct err *err)
 		char path[32];
 
 		(void)snprintf(path, sizeof(path), "/dev/%s", devices[i]);
+		/* read-only is of the file system behind: a device can be written to all the same */
 		device_fds[i] = mount_clone(AT_FDCWD, path);
-		if (device_fds[i] < 0 || mount_flags(device_fds[i], MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC) < 0)
+		if (device_fds[i] < 0 || mount_flags(device_fds[i], MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY) < 0)
 			return err_sys(err, ERR_ISOLATION, "take '%s' for the jail", path);
 	}
 	/* no new AUTO_FD beyond: root is the only way in until pivot_root */

@@ -105,7 +105,7 @@ static int run_passwd(struct attempt *t)
 static int run_mount_paths(struct attempt *t)
 {
 	static char text[65536];
-	static const char *const words[] = { "/home/", "/var/lib/", "/root/", "/srv/", "/etc/",
+	static const char *const words[] = { "/home/", "/var/lib/", "/root/", "/srv/",
 					     "/.run/", "/data/" };
 
 	(void)t;
