@@ -41,9 +41,9 @@ enum {
 /* Where the chain ends: what the next record is appended to. */
 struct head {
 	uint64_t seq;
-	int64_t offset;		/* in the current file */
+	int64_t offset; /* in the current file */
 	char hash[HEX + 1];
-	char boot[BOOT_SIZE];	/* the boot it was written in: after another one, bytes may be gone */
+	char boot[BOOT_SIZE]; /* the boot it was written in: after another one, bytes may be gone */
 };
 
 /* The log opened and locked for appending. */
@@ -91,7 +91,7 @@ static void boot_id(char *ret)
 
 struct reader {
 	int fd;
-	int64_t at, end;	/* file offsets: of the next byte to read, and where to stop */
+	int64_t at, end; /* file offsets: of the next byte to read, and where to stop */
 	char *buf;
 	size_t start, len, size;
 };
@@ -168,7 +168,7 @@ int audit_lines_back(int fd, int64_t end, line_each *each, void *arg)
 {
 	enum { STEP = 64 << 10, MOST = 1 << 20 };
 	AUTO_FREE char *buf = malloc(MOST + STEP);
-	size_t have = 0;	/* bytes at the start of buf: the tail of a line not yet whole */
+	size_t have = 0; /* bytes at the start of buf: the tail of a line not yet whole */
 	bool is_too_long = false;
 
 	if (!buf)
@@ -206,9 +206,9 @@ int audit_lines_back(int fd, int64_t end, line_each *each, void *arg)
 
 struct parts {
 	uint64_t seq;
-	const char *action;		/* what follows `"action":"` */
+	const char *action; /* what follows `"action":"` */
 	const char *private_hash, *prev, *hash;
-	const char *rest;		/* behind the hash: the private part or its absence */
+	const char *rest; /* behind the hash: the private part or its absence */
 	size_t rest_len, public_len;
 };
 
@@ -322,8 +322,8 @@ static char *dump(json_t *object)
 /* The private part as it stands in the line, without the brace before it. */
 static char *private_text(json_t *record)
 {
-	static const char *const names[] = { "userId", "sessionId", "ip", "userAgent", "details",
-					     "file", "error" };
+	static const char *const names[] = { "userId",  "sessionId", "ip",   "userAgent",
+					     "details", "file",      "error" };
 	AUTO_JSON json_t *object = json_object();
 	uint8_t salt[16];
 	char hex[2 * sizeof(salt) + 1], *text;
@@ -367,8 +367,8 @@ static char *public_text(json_t *record, uint64_t seq, int64_t now_ms)
 }
 
 /* A whole line with its end, and the head behind it. */
-static char *line_make(const struct head *head, json_t *record, int64_t now_ms, struct head *ret_head,
-		       size_t *ret_len)
+static char *line_make(const struct head *head, json_t *record, int64_t now_ms,
+		       struct head *ret_head, size_t *ret_len)
 {
 	AUTO_FREE char *shown = public_text(record, head->seq + 1, now_ms);
 	AUTO_FREE char *hidden = private_text(record);
@@ -379,8 +379,8 @@ static char *line_make(const struct head *head, json_t *record, int64_t now_ms, 
 	if (!shown || !hidden)
 		return NULL;
 	sha_hex(hidden + 1, strlen(hidden) - 2, private_hash);
-	len = asprintf(&body, "%.*s" PRIVATE_KEY "%s\"" PREV_KEY "%s\"", (int)strlen(shown) - 1, shown,
-		       private_hash, head->hash);
+	len = asprintf(&body, "%.*s" PRIVATE_KEY "%s\"" PREV_KEY "%s\"", (int)strlen(shown) - 1,
+		       shown, private_hash, head->hash);
 	if (len < 0) {
 		body = NULL;
 		return NULL;
@@ -441,7 +441,9 @@ static char **rotated_files(int dir)
 	char **list = d ? calloc(room, sizeof(*list)) : NULL;
 	struct dirent *de;
 
-	while (list && (de = readdir(d))) {
+	if (!list)
+		return NULL;
+	while ((de = readdir(d))) {
 		if (!is_rotated(de->d_name))
 			continue;
 		if (n + 2 > room) {
@@ -457,8 +459,7 @@ static char **rotated_files(int dir)
 			goto undo_list;
 		list[++n] = NULL;
 	}
-	if (list)
-		qsort(list, n, sizeof(*list), by_name);
+	qsort(list, n, sizeof(*list), by_name);
 	return list;
 undo_list:
 	json_strings_free(list);
@@ -478,8 +479,9 @@ static int head_read(int dir, struct head *ret)
 	struct head head;
 	int used = 0;
 
-	if (!text || sscanf(text, "sbx-audit 1 %20" SCNu64 " %20" SCNd64 " %64[0-9a-f] %39[0-9a-f-]%n",
-			    &head.seq, &head.offset, head.hash, head.boot, &used) != 4 ||
+	if (!text ||
+	    sscanf(text, "sbx-audit 1 %20" SCNu64 " %20" SCNd64 " %64[0-9a-f] %39[0-9a-f-]%n",
+		   &head.seq, &head.offset, head.hash, head.boot, &used) != 4 ||
 	    text[used] != '\n' || strlen(head.hash) != HEX || head.offset < 0)
 		return -1;
 	*ret = head;
@@ -534,7 +536,7 @@ static int append_line(struct log *log, json_t *record, struct err *err)
 	if (pwrite_all(log->fd, line, len, log->head.offset) < 0 ||
 	    (log->config->fsync && fdatasync(log->fd) < 0)) {
 		(void)err_sys(err, ERR_INTERNAL, "write the audit log");
-		(void)ftruncate(log->fd, log->head.offset);	/* the next append would name it torn */
+		(void)ftruncate(log->fd, log->head.offset); /* the next append would name it torn */
 		return -1;
 	}
 	log->head = next;
@@ -547,8 +549,8 @@ static int append_line(struct log *log, json_t *record, struct err *err)
 static int append_own(struct log *log, const char *action, const char *status, json_t *chain,
 		      struct err *err)
 {
-	AUTO_JSON json_t *record =
-		json_pack("{s:s,s:s,s:o}", "action", action, "status", status, "chain", chain);
+	AUTO_JSON json_t *record = json_pack("{s:s,s:s,s:o}", "action", action, "status", status,
+					     "chain", chain);
 
 	if (!record)
 		return err_set(err, ERR_INTERNAL, "make an audit record: out of memory");
@@ -572,7 +574,8 @@ static int chain_along(int fd, int64_t from, int64_t end, struct head *head)
 		if (line_check(line, len, &parts, &is_erased))
 			break;
 		if (head->seq == 0 && from == 0 && head->offset == 0)
-			head->seq = parts.seq - 1;	/* a file read without knowing what came before */
+			head->seq = parts.seq -
+				    1; /* a file read without knowing what came before */
 		else if (memcmp(parts.prev, head->hash, HEX) != 0)
 			break;
 		if (parts.seq != head->seq + 1)
@@ -662,8 +665,9 @@ static int mend_short(struct log *log, struct err *err)
 	return append_own(log, "audit.lost", "error",
 			  json_pack("{s:I,s:I,s:b,s:o*}", "from",
 				    (json_int_t)(good.seq ? good.seq + 1 : 0), "to",
-				    (json_int_t)was.seq, "reboot", strcmp(boot, was.boot) != 0, "torn",
-				    torn), err);
+				    (json_int_t)was.seq, "reboot", strcmp(boot, was.boot) != 0,
+				    "torn", torn),
+			  err);
 }
 
 /* No head: a new log, or somebody took it away. */
@@ -695,7 +699,7 @@ static int mend_headless(struct log *log, struct err *err)
 			  json_pack("{s:I,s:o*}", "seq", (json_int_t)head.seq, "torn", torn), err);
 }
 
-/* Bytes behind the head: whole records of a writer that was killed before its head, then a torn one. */
+/* Bytes behind the head: whole records of a writer killed before its head, then a torn one. */
 static int mend_long(struct log *log, struct err *err)
 {
 	json_t *note = NULL;
@@ -712,12 +716,15 @@ static int mend_long(struct log *log, struct err *err)
 static void log_done(struct log *log)
 {
 	cleanup_fd(&log->fd);
-	cleanup_fd(&log->lock);		/* closing it frees the lock */
+	cleanup_fd(&log->lock); /* closing it frees the lock */
 	cleanup_fd(&log->dir);
 }
 
 #define AUTO_LOG __attribute__((cleanup(log_done)))
-#define LOG_INIT { .dir = -1, .lock = -1, .fd = -1 }
+#define LOG_INIT \
+	{ \
+		.dir = -1, .lock = -1, .fd = -1 \
+	}
 
 static int log_open_current(struct log *log, struct err *err)
 {
@@ -766,7 +773,8 @@ static int rotate(struct log *log, struct err *err)
 	if (log->config->fsync && fsync(log->dir) < 0)
 		return err_sys(err, ERR_INTERNAL, "rotate the audit log");
 	return head_write(log->dir, &log->head) < 0 ?
-		       err_sys(err, ERR_INTERNAL, "write the head of the audit log") : 0;
+		       err_sys(err, ERR_INTERNAL, "write the head of the audit log") :
+		       0;
 }
 
 int audit_append(int state, const struct config *config, json_t *record, struct err *err)
@@ -779,7 +787,7 @@ int audit_append(int state, const struct config *config, json_t *record, struct 
 	if (!json_is_string(json_object_get(mine, "action")) ||
 	    !json_is_string(json_object_get(mine, "status")))
 		return err_set(err, ERR_INTERNAL, "an audit record without action or status");
-	(void)json_object_del(mine, "chain");	/* only the log itself speaks of the chain */
+	(void)json_object_del(mine, "chain"); /* only the log itself speaks of the chain */
 	{
 		AUTO_LOG struct log log = LOG_INIT;
 
@@ -804,15 +812,15 @@ int audit_append(int state, const struct config *config, json_t *record, struct 
 struct match {
 	const struct audit_filter *filter;
 	char since[32];
-	char user[160], session[160], action[160], status[160];	/* as they stand in a line */
+	char user[160], session[160], action[160], status[160]; /* as they stand in a line */
 	size_t skipped;
 };
 
 static void needle(char *buf, size_t size, const char *member, const char *value)
 {
 	AUTO_JSON json_t *text = value ? json_text(value, strlen(value)) : NULL;
-	AUTO_FREE char *quoted =
-		text ? json_dumps(text, JSON_ENCODE_ANY | JSON_ENSURE_ASCII) : NULL;
+	AUTO_FREE char *quoted = text ? json_dumps(text, JSON_ENCODE_ANY | JSON_ENSURE_ASCII) :
+					NULL;
 
 	/* one that does not fit is left to the comparison of members */
 	buf[0] = 0;
@@ -909,7 +917,9 @@ static int list_line(const char *line, size_t len, void *arg)
 	if (record)
 		(void)json_array_append_new(l->records, record);
 	return l->match.filter->limit > 0 &&
-	       (int64_t)json_array_size(l->records) >= l->match.filter->limit ? LIST_FULL : 0;
+			       (int64_t)json_array_size(l->records) >= l->match.filter->limit ?
+		       LIST_FULL :
+		       0;
 }
 
 static void reverse(json_t *array)
@@ -959,7 +969,7 @@ int audit_list(int state, const struct audit_filter *filter, json_t **ret, struc
 	return 0;
 }
 
-enum { WALK_ENDED = -2 };	/* each() said so and filled err; -1: reading failed, see errno */
+enum { WALK_ENDED = -2 }; /* each() said so and filled err; -1: reading failed, see errno */
 
 static int walk_file(int fd, int64_t from, int64_t end, const struct match *m, uint64_t *seq,
 		     audit_each *each, void *arg, int64_t *ret_offset)
@@ -978,7 +988,7 @@ static int walk_file(int fd, int64_t from, int64_t end, const struct match *m, u
 		*ret_offset = reader_offset(&r);
 		(void)sscanf(line, "{\"seq\":%20" SCNu64, &n);
 		if (n <= *seq)
-			continue;	/* given already, before a rotation */
+			continue; /* given already, before a rotation */
 		*seq = n;
 		if (record && each(record, arg) < 0)
 			return WALK_ENDED;
@@ -1010,7 +1020,7 @@ int audit_walk(int state, const struct audit_filter *filter, audit_each *each, v
 		AUTO_FD int fd = io_open_regular(dir, name, O_RDONLY);
 
 		if (fd < 0 && errno == ENOENT)
-			continue;	/* expired meanwhile, or nothing was written yet */
+			continue; /* expired meanwhile, or nothing was written yet */
 		got = fd < 0 ? -1 : walk_file(fd, 0, size_of(fd), &match, &seq, each, arg, &offset);
 		if (got < 0)
 			return walk_failed(got, name, err);
@@ -1043,12 +1053,13 @@ int audit_follow(int state, struct audit_cursor *cursor, const struct audit_filt
 		cursor->seq = head_read(dir, &head) == 0 ? head.seq : 0;
 		cursor->offset = cursor->seq ? head.offset : 0;
 	} else {
-		got = walk_file(cursor->fd, cursor->offset, size_of(cursor->fd), &match, &cursor->seq,
-				each, arg, &cursor->offset);
+		got = walk_file(cursor->fd, cursor->offset, size_of(cursor->fd), &match,
+				&cursor->seq, each, arg, &cursor->offset);
 	}
 	if (got >= 0 && cursor->fd >= 0 && !is_same_file(cursor->fd, now)) {
 		cursor->offset = 0;
-		got = walk_file(now, 0, size_of(now), &match, &cursor->seq, each, arg, &cursor->offset);
+		got = walk_file(now, 0, size_of(now), &match, &cursor->seq, each, arg,
+				&cursor->offset);
 	}
 	if (got < 0)
 		return walk_failed(got, CURRENT, err);
@@ -1066,9 +1077,10 @@ struct check {
 	char first_prev[HEX + 1];
 };
 
-static int broken(struct check *c, const char *file, uint64_t line, uint64_t seq, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
-static int broken(struct check *c, const char *file, uint64_t line, uint64_t seq, const char *fmt, ...)
+static int broken(struct check *c, const char *file, uint64_t line, uint64_t seq, const char *fmt,
+		  ...) __attribute__((format(printf, 5, 6)));
+static int broken(struct check *c, const char *file, uint64_t line, uint64_t seq, const char *fmt,
+		  ...)
 {
 	va_list ap;
 
@@ -1103,8 +1115,10 @@ static bool own_record(struct check *c, const char *line, size_t len, uint64_t s
 		(void)snprintf(c->signed_hash, sizeof(c->signed_hash), "%s", hash);
 	} else if (!strcmp(action, "audit.erased")) {
 		c->declared += member_count(chain, "records");
-	} else if (!strcmp(action, "audit.lost") && json_is_true(json_object_get(chain, "reboot")) &&
-		   member_count(chain, "to") == seq - 1 && (from == 0 || from == c->v->last_seq + 1)) {
+	} else if (!strcmp(action, "audit.lost") &&
+		   json_is_true(json_object_get(chain, "reboot")) &&
+		   member_count(chain, "to") == seq - 1 &&
+		   (from == 0 || from == c->v->last_seq + 1)) {
 		c->v->lost += seq - 1 - c->v->last_seq;
 		return true;
 	}
@@ -1125,8 +1139,9 @@ static int check_line(struct check *c, const char *file, uint64_t n, const char 
 	if (v->records == 0 && p.seq > 1) {
 		memcpy(c->first_prev, p.prev, HEX);
 	} else if (!is_explained && p.seq != v->last_seq + 1) {
-		return broken(c, file, n, v->last_seq + 1, "record %" PRIu64 " stands where %" PRIu64
-			      " belongs", p.seq, v->last_seq + 1);
+		return broken(c, file, n, v->last_seq + 1,
+			      "record %" PRIu64 " stands where %" PRIu64 " belongs", p.seq,
+			      v->last_seq + 1);
 	} else if (!is_explained && memcmp(p.prev, v->hash, HEX) != 0) {
 		return broken(c, file, n, p.seq, "the record does not follow the one before it");
 	}
@@ -1188,17 +1203,23 @@ static int check_whole(struct check *c, const struct head *head, const char *old
 	/* signed off further than it begins: an expiry was killed before its last file */
 	if (v->records > 0 && v->first_seq > 1 &&
 	    (c->signed_through < v->first_seq - 1 ||
-	     (c->signed_through == v->first_seq - 1 && memcmp(c->signed_hash, c->first_prev, HEX) != 0)))
-		return broken(c, oldest, 1, 1, "records 1 to %" PRIu64 " are missing and nothing "
-			      "says that they expired", v->first_seq - 1);
+	     (c->signed_through == v->first_seq - 1 &&
+	      memcmp(c->signed_hash, c->first_prev, HEX) != 0)))
+		return broken(c, oldest, 1, 1,
+			      "records 1 to %" PRIu64 " are missing and nothing "
+			      "says that they expired",
+			      v->first_seq - 1);
 	if (v->last_seq < head->seq)
-		return broken(c, CURRENT, 0, v->last_seq + 1, "the log ends at record %" PRIu64
-			      " and its head is %" PRIu64, v->last_seq, head->seq);
+		return broken(c, CURRENT, 0, v->last_seq + 1,
+			      "the log ends at record %" PRIu64 " and its head is %" PRIu64,
+			      v->last_seq, head->seq);
 	if (v->last_seq == head->seq && v->records > 0 && memcmp(v->hash, head->hash, HEX) != 0)
-		return broken(c, CURRENT, 0, head->seq, "the last record is not the one of the head");
+		return broken(c, CURRENT, 0, head->seq,
+			      "the last record is not the one of the head");
 	if (v->erased > c->declared)
-		return broken(c, "", 0, 0, "%" PRIu64 " records are blank, %" PRIu64
-			      " were erased on request", v->erased, c->declared);
+		return broken(c, "", 0, 0,
+			      "%" PRIu64 " records are blank, %" PRIu64 " were erased on request",
+			      v->erased, c->declared);
 	if (c->expect_seq && !v->is_expected)
 		return broken(c, "", 0, c->expect_seq, "the expected record is not there");
 	return 0;
@@ -1208,9 +1229,11 @@ static int parse_expect(const char *text, struct check *c, struct err *err)
 {
 	int used = 0;
 
-	if (sscanf(text, "%20" SCNu64 ":%64[0-9a-f]%n", &c->expect_seq, c->expect_hash, &used) != 2 ||
+	if (sscanf(text, "%20" SCNu64 ":%64[0-9a-f]%n", &c->expect_seq, c->expect_hash, &used) !=
+		    2 ||
 	    text[used] || strlen(c->expect_hash) != HEX || c->expect_seq == 0)
-		return err_set(err, ERR_REQUEST, "expected must be SEQ:HASH as a verification gave it");
+		return err_set(err, ERR_REQUEST,
+			       "expected must be SEQ:HASH as a verification gave it");
 	return 0;
 }
 
@@ -1276,11 +1299,11 @@ int audit_verify(int state, const char *expect, struct audit_verdict *ret, struc
 
 json_t *audit_verdict_json(const struct audit_verdict *v)
 {
-	json_t *o = json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s}", "intact", !v->is_broken, "records",
-			      (json_int_t)v->records, "first_seq", (json_int_t)v->first_seq, "last_seq",
-			      (json_int_t)v->last_seq, "erased", (json_int_t)v->erased, "lost",
-			      (json_int_t)v->lost, "files", (json_int_t)v->files, "bytes",
-			      (json_int_t)v->bytes, "hash", v->hash);
+	json_t *o = json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s}", "intact", !v->is_broken,
+			      "records", (json_int_t)v->records, "first_seq",
+			      (json_int_t)v->first_seq, "last_seq", (json_int_t)v->last_seq,
+			      "erased", (json_int_t)v->erased, "lost", (json_int_t)v->lost, "files",
+			      (json_int_t)v->files, "bytes", (json_int_t)v->bytes, "hash", v->hash);
 
 	if (v->is_broken)
 		(void)json_object_set_new(o, "broken",
@@ -1334,7 +1357,7 @@ int audit_expire(int state, const struct config *config, int64_t now_ms, int64_t
 
 	if (log_open(&log, state, config, err) < 0)
 		return -1;
-	/* a verification or an erasure goes on: the next time will do; never wait with the log locked */
+	/* a verification or erasure goes on: another time; never wait with the log locked */
 	AUTO_FD int keep = lock_file(log.dir, ".keep", LOCK_EX | LOCK_NB, err);
 	if (keep < 0)
 		return -1;
@@ -1346,16 +1369,18 @@ int audit_expire(int state, const struct config *config, int64_t now_ms, int64_t
 	n = json_strings_count(names);
 	for (i = 0; i < n; i++) {
 		if (last_of(log.dir, names[i], &last) < 0)
-			break;	/* a broken file is evidence: it stays, and so does what follows it */
+			break; /* a broken file is evidence: it stays, and so does what follows it */
 		if (!(config->audit_keep > 0 && n - i > (size_t)config->audit_keep) &&
 		    !(limit[0] && strcmp(last.when, limit) < 0))
 			break;
 		through = last;
 		gone = i + 1;
 	}
-	if (gone > 0 && append_own(&log, "audit.expired", "success",
-				   json_pack("{s:I,s:s,s:I}", "through", (json_int_t)through.seq, "throughHash",
-					     through.hash, "files", (json_int_t)gone), err) < 0)
+	if (gone > 0 &&
+	    append_own(&log, "audit.expired", "success",
+		       json_pack("{s:I,s:s,s:I}", "through", (json_int_t)through.seq, "throughHash",
+				 through.hash, "files", (json_int_t)gone),
+		       err) < 0)
 		return -1;
 	/* from the oldest on: killed in between, the chain begins no later than signed */
 	for (i = 0; i < gone; i++)
@@ -1406,7 +1431,7 @@ static int blank_into(int from, int64_t end, FILE *out, const char *user, const 
 		return -1;
 	while ((more = reader_next(&r, &line, &len)) > 0) {
 		if (!is_of_user(line, len, user, text, &p)) {
-			(void)fwrite(line, 1, len + 1, out);	/* with its line end */
+			(void)fwrite(line, 1, len + 1, out); /* with its line end */
 			continue;
 		}
 		(void)fwrite(line, 1, (size_t)(p.rest - line), out);
@@ -1427,7 +1452,7 @@ static int blank_file(int dir, const char *name, const char *user, const char *t
 		return err_sys(err, ERR_INTERNAL, "read '%s'", name);
 	if (n == 0)
 		return 0;
-	(void)unlinkat(dir, ".erasing", 0);	/* of an erasure that was killed */
+	(void)unlinkat(dir, ".erasing", 0); /* of an erasure that was killed */
 	fd = io_open(dir, ".erasing", O_WRONLY | O_CREAT | O_EXCL, 0600);
 	out = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!out)
@@ -1537,5 +1562,5 @@ int audit_alert(const struct config *config, const char *what, const char *messa
 		errno = failed;
 		return err_sys(err, ERR_INTERNAL, "start the alert command");
 	}
-	return 0;	/* its end is init's to see: we are gone soon */
+	return 0; /* its end is init's to see: we are gone soon */
 }

@@ -11,21 +11,21 @@
 struct config;
 
 /*
- * The audit log: JSON Lines in <state>/audit. `audit.jsonl` is written to, `audit-<first seq>.jsonl`
- * are the rotated ones, `head` says where the chain ends. A line is
+ * The audit log: JSON Lines in <state>/audit. `audit.jsonl` is written to, the rotated files are
+ * `audit-<first seq>.jsonl`, `head` says where the chain ends. A line is
  *
  *   {"seq":N,"createdAt":T,"updatedAt":T,"action":A,"status":S,"execution":{...},"chain":{...},
  *    "privateHash":H1,"prev":H0,"hash":H2,"salt":R,"userId":U,"sessionId":...,"ip":...,
  *    "userAgent":...,"details":{...},"file":{...},"error":...}
  *
- * H2 is the SHA-256 of the bytes before `,"hash":"`, so it covers H0, the hash of the record before,
- * and H1, the SHA-256 of the bytes from `"salt"` up to the closing brace. Erasing a person blanks
- * what stands behind H2 (`"erased":true` and spaces): the chain still verifies, and the random salt
- * keeps H1 from being guessed. Everything is written as ASCII, so no name can end a line or a string.
+ * H2 is the SHA-256 of the bytes before `,"hash":"`, so it covers H0, the hash of the record
+ * before, and H1, the SHA-256 of the bytes from `"salt"` up to the closing brace. Erasing a person
+ * blanks what stands behind H2 (`"erased":true` and spaces): the chain still verifies, and the
+ * random salt keeps H1 from being guessed. All is written as ASCII, so no name can end a line.
  *
  * Records of the log itself: audit.torn (an unfinished line was moved to a file), audit.lost (the
- * log was shorter than its head said), audit.rebuilt (the head was absent), audit.expired (old files
- * were removed), audit.erased (records of a person are blanked). Without keys this shows a change
+ * log was shorter than its head said), audit.rebuilt (the head was absent), audit.expired (old
+ * files were removed), audit.erased (records of a person are blanked). Without keys this shows a change
  * by whoever does not rewrite all that follows; against those, keep a head elsewhere (`expect`).
  */
 
@@ -41,8 +41,8 @@ int audit_append(int state, const struct config *config, json_t *record, struct 
 /* Which records are wanted: NULL and 0 are "any". */
 struct audit_filter {
 	const char *user, *session, *action, *status;
-	int64_t since_ms;	/* ms since 1970 */
-	int64_t limit;		/* the newest so many; audit_list only */
+	int64_t since_ms; /* ms since 1970 */
+	int64_t limit; /* the newest so many; audit_list only */
 };
 
 /* Called for each record, which stays the caller's; a result below 0 ends the walk with that. */
@@ -70,12 +70,12 @@ struct audit_verdict {
 	bool is_broken;
 	uint64_t records, first_seq, last_seq, erased, lost;
 	int64_t files, bytes;
-	char hash[65];		/* of the last record */
+	char hash[65]; /* of the last record */
 	char file[64], why[160];
-	uint64_t line, seq;	/* of the first broken record, counted from 1 */
-	char torn_file[64];	/* "": no unfinished line at the end */
+	uint64_t line, seq; /* of the first broken record, counted from 1 */
+	char torn_file[64]; /* "": no unfinished line at the end */
 	int64_t torn_offset, torn_bytes;
-	bool is_expected;	/* the expected record was met */
+	bool is_expected; /* the expected record was met */
 };
 /*
  * Checks the whole chain while others go on appending. expect is NULL or "SEQ:HASH" noted earlier:

@@ -274,11 +274,15 @@ static int make_leaf(struct cgroup *c, const char *exec)
 static int make(struct cgroup *c, const char *exec, const struct limits *limits, bool must)
 {
 	struct place place = { .dir = -1 };
+	char why[160] = "";
 	int controllers;
 
 	if (cgroup_find(&place, c->why, sizeof(c->why)) < 0 &&
-	    cgroup_ask(exec, must, &place, c->why, sizeof(c->why)) < 0)
+	    cgroup_ask(exec, must, &place, why, sizeof(why)) < 0) {
+		if (why[0])
+			(void)snprintf(c->why + strlen(c->why), sizeof(c->why) - strlen(c->why), "; %s", why);
 		return -1;
+	}
 	c->base = place.dir;
 	controllers = cgroup_enable(&place, c->why, sizeof(c->why));
 	if (controllers < 0 || make_leaf(c, exec) < 0)

@@ -19,7 +19,7 @@ struct cgroup {
 	struct limits set;		/* what was read back from the kernel; 0: not limited there */
 	/* evidence, after the run */
 	int64_t memory_peak, cpu_us, throttled_us, oom_kills, pids_refused, pids_peak;
-	char why[200];			/* why there is none, and what would help */
+	char why[320];			/* why there is none, and what would help */
 };
 
 /*

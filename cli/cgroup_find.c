@@ -219,6 +219,24 @@ int cgroup_find(struct place *ret, char *why, size_t size)
 	return 0;
 }
 
+int cgroup_leaf(pid_t supervisor, const char *exec)
+{
+	char pid[16];
+	int leaf = -1;
+
+	(void)snprintf(pid, sizeof(pid), "%d", (int)supervisor);
+	AUTO_FREE char *path = cgroup_path_of(pid);
+	while (path && leaf < 0 && strlen(path) >= strlen(mount_point())) {
+		AUTO_FREE char *name = NULL;
+
+		if (asprintf(&name, "%s/" CGROUP_PREFIX "%s", path, exec) < 0)
+			return -1;
+		leaf = open_dir(name);
+		*strrchr(path, '/') = 0;
+	}
+	return leaf;
+}
+
 static int step_aside(const struct place *place, char *why, size_t size)
 {
 	if (mkdirat(place->dir, CGROUP_OWN, 0755) < 0 && errno != EEXIST) {
@@ -360,12 +378,26 @@ static int run_helper(const char *path, const char *unit, bool system_too, char 
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
 }
 
+/* Where version 1 holds the controllers, as on older hosts, no scope can help. */
+static bool has_memory(void)
+{
+	AUTO_FD int dir = mount_point() ? open_dir(mount_point()) : -1;
+	char list[512];
+
+	return dir >= 0 && cgroup_read_file(dir, "cgroup.controllers", list, sizeof(list)) > 0 &&
+	       has_word(list, "memory");
+}
+
 int cgroup_ask(const char *exec, bool system_too, struct place *ret, char *why, size_t size)
 {
 	char helper[PATH_MAX], unit[80], said[PATH_MAX];
 
+	if (!has_memory()) {
+		(void)snprintf(why, size, "this host has no memory controller of cgroup version 2");
+		return -1;
+	}
 	if (!has_manager(system_too))
-		return -1;	/* why stays what cgroup_find said: that is what can be remedied */
+		return -1;	/* nobody to ask: what cgroup_find() said is what can be remedied */
 	if (!find_helper(helper, sizeof(helper))) {
 		(void)snprintf(why, size, "sbx-scope is not installed");
 		return -1;
@@ -373,7 +405,10 @@ int cgroup_ask(const char *exec, bool system_too, struct place *ret, char *why, 
 	(void)snprintf(unit, sizeof(unit), CGROUP_PREFIX "%.48s.scope", exec);
 	said[0] = 0;
 	if (run_helper(helper, unit, system_too, said, sizeof(said)) < 0) {
-		text_clean(said[0] ? said : "no answer", why, size);
+		char clean[120];
+
+		text_clean(said[0] ? said : "no answer", clean, sizeof(clean));
+		(void)snprintf(why, size, "the service manager: %s", clean);
 		return -1;
 	}
 	AUTO_FREE char *path = cgroup_path_of("self");

@@ -29,6 +29,8 @@ int cgroup_ask(const char *exec, bool system_too, struct place *ret, char *why, 
 int cgroup_enable(const struct place *place, char *why, size_t size);
 /* The cgroup v2 directory of a process ("self": our own), as an absolute path; NULL: none. Heap. */
 char *cgroup_path_of(const char *pid);
+/* Opens the leaf of a run, looked for from its supervisor's cgroup upwards; -1: it has none. */
+int cgroup_leaf(pid_t supervisor, const char *exec);
 
 /* Reads a small file of a cgroup; bytes read, -1 with errno. Always ends buf with NUL. */
 ssize_t cgroup_read_file(int dir, const char *name, char *buf, size_t size);

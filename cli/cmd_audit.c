@@ -59,11 +59,13 @@ typedef int write_record(json_t *record, FILE *out);
 
 static int write_jsonl(json_t *record, FILE *out)
 {
-	return json_dumpf(record, out, JSON_COMPACT | JSON_ENSURE_ASCII) < 0 || putc('\n', out) < 0 ? -1 :
-												      0;
+	return json_dumpf(record, out, JSON_COMPACT | JSON_ENSURE_ASCII) < 0 ||
+			       putc('\n', out) < 0 ?
+		       -1 :
+		       0;
 }
 
-/* As mongoimport reads it: dates are dates, and the hash is the key, so that a second import is none. */
+/* As mongoimport reads it: dates are dates; the hash is the key, so a second import is none. */
 static int write_mongo(json_t *record, FILE *out)
 {
 	static const char *const dates[] = { "createdAt", "updatedAt" };
@@ -73,16 +75,32 @@ static int write_mongo(json_t *record, FILE *out)
 	(void)json_object_set(copy, "_id", json_object_get(record, "hash"));
 	(void)json_object_update(copy, record);
 	for (i = 0; i < 2; i++)
-		(void)json_object_set_new(copy, dates[i], json_pack("{s:O}", "$date",
-								    json_object_get(record, dates[i])));
+		(void)json_object_set_new(copy, dates[i],
+					  json_pack("{s:O}", "$date",
+						    json_object_get(record, dates[i])));
 	return write_jsonl(copy, out);
 }
 
-static const char *const columns[] = { "seq", "createdAt", "action", "status", "userId", "sessionId", "ip",
-				       "userAgent", "execution/lang", "execution/durationMs",
-				       "execution/exitCode", "execution/memoryMB",
-				       "execution/filesGenerated", "file/fileId", "file/filename",
-				       "file/size", "file/mimeType", "error", "details", "hash" };
+static const char *const columns[] = { "seq",
+				       "createdAt",
+				       "action",
+				       "status",
+				       "userId",
+				       "sessionId",
+				       "ip",
+				       "userAgent",
+				       "execution/lang",
+				       "execution/durationMs",
+				       "execution/exitCode",
+				       "execution/memoryMB",
+				       "execution/filesGenerated",
+				       "file/fileId",
+				       "file/filename",
+				       "file/size",
+				       "file/mimeType",
+				       "error",
+				       "details",
+				       "hash" };
 
 enum { COLUMNS = sizeof(columns) / sizeof(*columns) };
 
@@ -151,8 +169,9 @@ static void csv_head(FILE *out)
 
 static void write_plain(json_t *record, FILE *out)
 {
-	static const char *const shown[] = { "createdAt", "status", "action", "userId", "sessionId",
-					     "execution/lang", "file/filename", "error" };
+	static const char *const shown[] = { "createdAt",     "status",    "action",
+					     "userId",        "sessionId", "execution/lang",
+					     "file/filename", "error" };
 	size_t i;
 
 	for (i = 0; i < sizeof(shown) / sizeof(*shown); i++) {
@@ -193,8 +212,11 @@ static struct audit_filter filter_of(const struct request *r, char *session)
 {
 	return (struct audit_filter){
 		.user = r->user,
-		.session = r->session && id_parse(r->session, session) ? session : r->session, .action = r->action, .status = r->status,
-		.since_ms = r->since_ms ? text_now_ms() - r->since_ms : 0, .limit = r->limit,
+		.session = r->session && id_parse(r->session, session) ? session : r->session,
+		.action = r->action,
+		.status = r->status,
+		.since_ms = r->since_ms ? text_now_ms() - r->since_ms : 0,
+		.limit = r->limit,
 	};
 }
 
@@ -243,7 +265,8 @@ static int follow(struct call *call, int state, const struct request *r, struct 
 	struct audit_cursor cursor = { .fd = -1 };
 	char session[ID_SIZE];
 	struct audit_filter filter = filter_of(r, session);
-	struct sink sink = { .write = call->is_json || r->format ? write_jsonl : write_line, .err = err };
+	struct sink sink = { .write = call->is_json || r->format ? write_jsonl : write_line,
+			     .err = err };
 	AUTO_JSON json_t *list = NULL;
 	json_t *record;
 	size_t i;
@@ -261,14 +284,15 @@ static int follow(struct call *call, int state, const struct request *r, struct 
 	while (got == 0) {
 		got = audit_follow(state, &cursor, &filter, to_stdout, &sink, err);
 		if (got == 0 && fflush(stdout) != 0)
-			break;	/* the reader has gone: done */
+			break; /* the reader has gone: done */
 		(void)nanosleep(&pause, NULL);
 	}
 	audit_cursor_done(&cursor);
 	return got;
 }
 
-static int verify(struct call *call, int state, const struct request *r, json_t **ret, struct err *err)
+static int verify(struct call *call, int state, const struct request *r, json_t **ret,
+		  struct err *err)
 {
 	struct audit_verdict v;
 	char message[400];
@@ -279,8 +303,9 @@ static int verify(struct call *call, int state, const struct request *r, json_t 
 		*ret = audit_verdict_json(&v);
 		return 0;
 	}
-	(void)snprintf(message, sizeof(message), "the audit log is broken: %s, line %" PRIu64 ", record %"
-		       PRIu64 ": %s", v.file[0] ? v.file : "the whole", v.line, v.seq, v.why);
+	(void)snprintf(message, sizeof(message),
+		       "the audit log is broken: %s, line %" PRIu64 ", record %" PRIu64 ": %s",
+		       v.file[0] ? v.file : "the whole", v.line, v.seq, v.why);
 	/* neither may hide the finding */
 	(void)stats_count(state, STATS_AUDIT_BROKEN, 1, NULL);
 	(void)audit_alert(call->config, "audit", message, NULL);
@@ -356,9 +381,11 @@ static void show(const struct call *call, json_t *answer, FILE *out)
 		(void)fprintf(out, "%lld records were lost when the host went down\n",
 			      (long long)json_integer_value(json_object_get(answer, "lost")));
 	if (torn)
-		(void)fprintf(out, "%s has an unfinished line at byte %lld; the next record sets it aside\n",
-			      json_string_value(json_object_get(torn, "file")),
-			      (long long)json_integer_value(json_object_get(torn, "offset")));
+		(void)fprintf(
+			out,
+			"%s has an unfinished line at byte %lld; the next record sets it aside\n",
+			json_string_value(json_object_get(torn, "file")),
+			(long long)json_integer_value(json_object_get(torn, "offset")));
 }
 
 const struct verb verb_audit = {

@@ -44,17 +44,21 @@ static const struct json_field fields[] = {
 enum {
 	FIELD_COUNT = sizeof(fields) / sizeof(*fields),
 	TOP = 10,
-	WALK_MAX = 500000,	/* files that are looked at for the storage of all users */
+	WALK_MAX = 500000, /* files that are looked at for the storage of all users */
 };
 
 static const struct option_row options[] = {
-	{ 'o', "output", "output", OPTION_STRING, "OUT", "write the page there (default: to stdout)" },
+	{ 'o', "output", "output", OPTION_STRING, "OUT",
+	  "write the page there (default: to stdout)" },
 	{ 0, "title", "title", OPTION_STRING, "TEXT", "its title (default: the name of the host)" },
-	{ 0, "storage", "storage", OPTION_FLAG, NULL, "look through the store for the bytes of each user" },
-	{ 0, "storage-of", "storage_of", OPTION_MAP, "USER=BYTES", "show these instead, may be repeated" },
+	{ 0, "storage", "storage", OPTION_FLAG, NULL,
+	  "look through the store for the bytes of each user" },
+	{ 0, "storage-of", "storage_of", OPTION_MAP, "USER=BYTES",
+	  "show these instead, may be repeated" },
 	{ 0, "health", "health", OPTION_MAP, "LAYER=TEXT",
 	  "a row of the health table; a text that begins with 'ok' is good" },
-	{ 0, "refresh", "refresh", OPTION_INT, "SECONDS", "the page loads itself again (default: 0, never)" },
+	{ 0, "refresh", "refresh", OPTION_INT, "SECONDS",
+	  "the page loads itself again (default: 0, never)" },
 	{ 0 },
 };
 
@@ -149,8 +153,9 @@ static void card_count(FILE *out, const char *name, long long n, const char *ton
 
 static void section(FILE *out, const char *id, const char *title, const char *kind)
 {
-	(void)fprintf(out, "<section class=\"panel %s\" aria-labelledby=\"%s\"><h2 id=\"%s\">%s</h2>\n", kind,
-		      id, id, title);
+	(void)fprintf(out,
+		      "<section class=\"panel %s\" aria-labelledby=\"%s\"><h2 id=\"%s\">%s</h2>\n",
+		      kind, id, id, title);
 }
 
 static void section_end(FILE *out)
@@ -160,9 +165,11 @@ static void section_end(FILE *out)
 
 static void table_head(FILE *out, const char *caption, const char *name, const char *value)
 {
-	(void)fprintf(out, "<table><caption class=\"hidden\">%s</caption><thead><tr><th scope=\"col\">%s</th>"
-		      "<th scope=\"col\" class=\"number\">%s</th><td></td></tr></thead><tbody>\n", caption,
-		      name, value);
+	(void)fprintf(
+		out,
+		"<table><caption class=\"hidden\">%s</caption><thead><tr><th scope=\"col\">%s</th>"
+		"<th scope=\"col\" class=\"number\">%s</th><td></td></tr></thead><tbody>\n",
+		caption, name, value);
 }
 
 static void table_row(FILE *out, const char *name, const char *value, double part, const char *tone)
@@ -173,7 +180,8 @@ static void table_row(FILE *out, const char *name, const char *value, double par
 	text(out, value);
 	(void)fputs("</td><td class=\"bar\" aria-hidden=\"true\">", out);
 	if (part > 0)
-		(void)fprintf(out, "<span class=\"%s\" style=\"width:%.1f%%\"></span>", tone, part * 100);
+		(void)fprintf(out, "<span class=\"%s\" style=\"width:%.1f%%\"></span>", tone,
+			      part * 100);
 	(void)fputs("</td></tr>\n", out);
 }
 
@@ -198,7 +206,8 @@ static json_t *by_size(json_t *object)
 	json_object_foreach(object, key, v) {
 		size_t at = json_array_size(rows);
 
-		while (at > 0 && count_of(json_array_get(rows, at - 1), "n") < json_integer_value(v))
+		while (at > 0 &&
+		       count_of(json_array_get(rows, at - 1), "n") < json_integer_value(v))
 			at--;
 		(void)json_array_insert_new(rows, at, json_pack("{s:s,s:O}", "name", key, "n", v));
 	}
@@ -224,7 +233,8 @@ static void counts(FILE *out, json_t *object, const char *caption, const char *n
 		char buf[32];
 
 		(void)snprintf(buf, sizeof(buf), "%lld", count_of(row, "n"));
-		table_row(out, key, buf, (double)count_of(row, "n") / most, tone ? tone(key) : "plain");
+		table_row(out, key, buf, (double)count_of(row, "n") / most,
+			  tone ? tone(key) : "plain");
 	}
 	table_end(out);
 }
@@ -256,22 +266,28 @@ static void chart_start(FILE *out, const char *label, long long most)
 	int i, step = most % 4 == 0 ? 4 : most % 5 == 0 ? 5 : 2;
 
 	/* too narrow to read, it scrolls; so it can be reached by keyboard */
-	(void)fprintf(out, "<div class=\"chart\" tabindex=\"0\"><svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n", CHART_W, CHART_H,
-		      label);
+	(void)fprintf(
+		out,
+		"<div class=\"chart\" tabindex=\"0\"><svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n",
+		CHART_W, CHART_H, label);
 	for (i = 0; i <= step; i++) {
 		double n = (double)most * i / step, y = y_of(n, (double)most);
 
-		(void)fprintf(out, "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
-			      "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.0f</text>\n", LEFT, CHART_W, y, y,
-			      LEFT - 8, y + 4, n);
+		(void)fprintf(out,
+			      "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
+			      "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.0f</text>\n",
+			      LEFT, CHART_W, y, y, LEFT - 8, y + 4, n);
 	}
 }
 
-static void bar(FILE *out, double x, double width, double from, double to, double most, const char *tone)
+static void bar(FILE *out, double x, double width, double from, double to, double most,
+		const char *tone)
 {
 	if (to > from)
-		(void)fprintf(out, "<rect class=\"%s\" x=\"%.1f\" width=\"%.1f\" y=\"%.1f\" height=\"%.1f\"/>\n",
-			      tone, x, width, y_of(to, most), y_of(from, most) - y_of(to, most));
+		(void)fprintf(
+			out,
+			"<rect class=\"%s\" x=\"%.1f\" width=\"%.1f\" y=\"%.1f\" height=\"%.1f\"/>\n",
+			tone, x, width, y_of(to, most), y_of(from, most) - y_of(to, most));
 }
 
 static void minute_bars(FILE *out, json_t *minutes, long long most)
@@ -288,16 +304,21 @@ static void minute_bars(FILE *out, json_t *minutes, long long most)
 
 		(void)text_time(at, when);
 		if (runs + refused > 0) {
-			(void)fprintf(out, "<g><title>%.5s UTC: %.0f runs, %.0f of them not successful, %.0f refused"
-				      "</title>", when + 11, runs, bad, refused);
+			(void)fprintf(
+				out,
+				"<g><title>%.5s UTC: %.0f runs, %.0f of them not successful, %.0f refused"
+				"</title>",
+				when + 11, runs, bad, refused);
 			bar(out, x, step - 1, 0, runs - bad, (double)most, "good");
 			bar(out, x, step - 1, runs - bad, runs, (double)most, "fair");
 			bar(out, x, step - 1, runs, runs + refused, (double)most, "bad");
 			(void)fputs("</g>\n", out);
 		}
 		if (at / 60000 % 15 == 0)
-			(void)fprintf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.5s</text>\n",
-				      x + step / 2, CHART_H - 8, when + 11);
+			(void)fprintf(
+				out,
+				"<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.5s</text>\n",
+				x + step / 2, CHART_H - 8, when + 11);
 	}
 }
 
@@ -306,20 +327,25 @@ static void minutes_table(FILE *out, json_t *minutes)
 	json_t *row;
 	size_t i;
 
-	(void)fputs("<details><summary>As a table</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" "
-		    "aria-label=\"Runs by minute\"><table><thead><tr><th scope=\"col\">Minute (UTC)</th>"
-		    "<th scope=\"col\" class=\"number\">Runs</th><th scope=\"col\" class=\"number\">Not successful"
-		    "</th><th scope=\"col\" class=\"number\">Refused</th><th scope=\"col\" class=\"number\">Denied "
-		    "operations</th></tr></thead><tbody>\n", out);
+	(void)fputs(
+		"<details><summary>As a table</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" "
+		"aria-label=\"Runs by minute\"><table><thead><tr><th scope=\"col\">Minute (UTC)</th>"
+		"<th scope=\"col\" class=\"number\">Runs</th><th scope=\"col\" class=\"number\">Not successful"
+		"</th><th scope=\"col\" class=\"number\">Refused</th><th scope=\"col\" class=\"number\">Denied "
+		"operations</th></tr></thead><tbody>\n",
+		out);
 	json_array_foreach(minutes, i, row) {
 		char when[32];
 
 		if (count_of(row, "runs") + count_of(row, "refused") == 0)
 			continue;
-		(void)fprintf(out, "<tr><th scope=\"row\">%.5s</th><td class=\"number\">%lld</td><td class=\"number\">"
-			      "%lld</td><td class=\"number\">%lld</td><td class=\"number\">%lld</td></tr>\n",
-			      text_time(count_of(row, "at_ms"), when) + 11, count_of(row, "runs"),
-			      count_of(row, "failed"), count_of(row, "refused"), count_of(row, "blocked"));
+		(void)fprintf(
+			out,
+			"<tr><th scope=\"row\">%.5s</th><td class=\"number\">%lld</td><td class=\"number\">"
+			"%lld</td><td class=\"number\">%lld</td><td class=\"number\">%lld</td></tr>\n",
+			text_time(count_of(row, "at_ms"), when) + 11, count_of(row, "runs"),
+			count_of(row, "failed"), count_of(row, "refused"),
+			count_of(row, "blocked"));
 	}
 	(void)fputs("</tbody></table></div></details>\n", out);
 }
@@ -338,10 +364,13 @@ static void minutes(FILE *out, const struct page *page)
 		all += n;
 	}
 	section(out, "minutes", "Runs by minute, last two hours", "wide");
-	(void)fputs("<p class=\"legend\"><span class=\"good\"></span>success <span class=\"fair\"></span>not successful "
-		    "<span class=\"bad\"></span>refused</p>\n", out);
-	(void)snprintf(label, sizeof(label), "Bar chart: %lld runs and refusals in two hours, at most %lld a minute",
-		       all, most);
+	(void)fputs(
+		"<p class=\"legend\"><span class=\"good\"></span>success <span class=\"fair\"></span>not successful "
+		"<span class=\"bad\"></span>refused</p>\n",
+		out);
+	(void)snprintf(label, sizeof(label),
+		       "Bar chart: %lld runs and refusals in two hours, at most %lld a minute", all,
+		       most);
 	chart_start(out, label, round_up(most));
 	minute_bars(out, rows, round_up(most));
 	(void)fputs("</svg></div>\n", out);
@@ -360,11 +389,15 @@ static void durations(FILE *out, const struct page *page)
 	json_array_foreach(rows, i, row)
 		most = count_of(row, "count") > most ? count_of(row, "count") : most;
 	most = round_up(most);
-	(void)snprintf(label, sizeof(label), "Histogram of durations: half of the runs take at most %s, 95 percent %s, "
-		       "99 percent %s", duration(wall_of(page->stats, "p50_ms"), p50),
-		       duration(wall_of(page->stats, "p95_ms"), p95), duration(wall_of(page->stats, "p99_ms"), p99));
+	(void)snprintf(label, sizeof(label),
+		       "Histogram of durations: half of the runs take at most %s, 95 percent %s, "
+		       "99 percent %s",
+		       duration(wall_of(page->stats, "p50_ms"), p50),
+		       duration(wall_of(page->stats, "p95_ms"), p95),
+		       duration(wall_of(page->stats, "p99_ms"), p99));
 	section(out, "durations", "Durations", "wide");
-	(void)fprintf(out, "<p class=\"legend\">p50 <b>%s</b> p95 <b>%s</b> p99 <b>%s</b></p>\n", p50, p95, p99);
+	(void)fprintf(out, "<p class=\"legend\">p50 <b>%s</b> p95 <b>%s</b> p99 <b>%s</b></p>\n",
+		      p50, p95, p99);
 	chart_start(out, label, most);
 	json_array_foreach(rows, i, row) {
 		json_t *le = json_object_get(row, "le_ms");
@@ -373,11 +406,13 @@ static void durations(FILE *out, const struct page *page)
 
 		if (json_is_integer(le))
 			(void)duration((double)json_integer_value(le), upper);
-		(void)fprintf(out, "<g><title>%s%s: %lld runs</title>", json_is_integer(le) ? "up to " : "",
-			      upper, count_of(row, "count"));
+		(void)fprintf(out, "<g><title>%s%s: %lld runs</title>",
+			      json_is_integer(le) ? "up to " : "", upper, count_of(row, "count"));
 		bar(out, x + 3, step - 6, 0, (double)count_of(row, "count"), (double)most, "plain");
-		(void)fprintf(out, "</g><text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\" class=\"small\">%s</text>\n",
-			      x + step / 2, CHART_H - 8, upper);
+		(void)fprintf(
+			out,
+			"</g><text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\" class=\"small\">%s</text>\n",
+			x + step / 2, CHART_H - 8, upper);
 	}
 	(void)fputs("</svg></div>\n", out);
 	section_end(out);
@@ -401,8 +436,10 @@ static void users(FILE *out, const struct page *page)
 		char took[32], buf[80];
 
 		most = cpu > most ? cpu : most;
-		(void)snprintf(buf, sizeof(buf), "%s, %lld", duration(cpu, took), count_of(row, "runs"));
-		table_row(out, json_string_value(json_object_get(row, "user")), buf, cpu / most, "plain");
+		(void)snprintf(buf, sizeof(buf), "%s, %lld", duration(cpu, took),
+			       count_of(row, "runs"));
+		table_row(out, json_string_value(json_object_get(row, "user")), buf, cpu / most,
+			  "plain");
 	}
 	if (json_array_size(page->users) > 0)
 		table_end(out);
@@ -424,8 +461,8 @@ static void storage(FILE *out, const struct page *page)
 		char buf[32];
 
 		most = bytes > most ? bytes : most;
-		table_row(out, json_string_value(json_object_get(row, "user")), amount(bytes, buf), bytes / most,
-			  "plain");
+		table_row(out, json_string_value(json_object_get(row, "user")), amount(bytes, buf),
+			  bytes / most, "plain");
 	}
 	table_end(out);
 	section_end(out);
@@ -440,7 +477,8 @@ static void health_row(FILE *out, const char *name, const char *state, const cha
 	(void)fputs("</td></tr>\n", out);
 }
 
-static void health_count(FILE *out, const char *name, long long n, const char *fine, const char *wrong)
+static void health_count(FILE *out, const char *name, long long n, const char *fine,
+			 const char *wrong)
 {
 	char buf[100];
 
@@ -463,8 +501,8 @@ static void layers(FILE *out, const struct page *page)
 			value = list ? list : "?";
 		}
 		/* of capabilities and groups, none is what we want */
-		is_weak = (!strcmp(value, "none") && strcmp(name, "caps") != 0) || !strcmp(value, "false") ||
-			  !strcmp(value, "null");
+		is_weak = (!strcmp(value, "none") && strcmp(name, "caps") != 0) ||
+			  !strcmp(value, "false") || !strcmp(value, "null");
 		health_row(out, name, value, is_weak ? "fair" : "good");
 	}
 }
@@ -474,8 +512,10 @@ static void health(FILE *out, const struct page *page)
 	char *const *row = page->request->health;
 
 	section(out, "health", "Health", "");
-	(void)fputs("<table><caption class=\"hidden\">Health of each layer</caption><thead><tr><th scope=\"col\">Layer"
-		    "</th><th scope=\"col\">State</th></tr></thead><tbody>\n", out);
+	(void)fputs(
+		"<table><caption class=\"hidden\">Health of each layer</caption><thead><tr><th scope=\"col\">Layer"
+		"</th><th scope=\"col\">State</th></tr></thead><tbody>\n",
+		out);
 	for (; row && *row; row++) {
 		const char *is = strchr(*row, '=');
 		char name[80];
@@ -483,10 +523,10 @@ static void health(FILE *out, const struct page *page)
 		(void)snprintf(name, sizeof(name), "%.*s", (int)(is - *row), *row);
 		health_row(out, name, is + 1, strncmp(is + 1, "ok", 2) == 0 ? "good" : "bad");
 	}
-	health_count(out, "isolation", count_of(page->stats, "isolation_failures"), "no run was refused for it",
-		     "runs refused: the host could not isolate");
-	health_count(out, "audit log", count_of(page->stats, "audit_failures"), "no verification failed",
-		     "verifications found it broken");
+	health_count(out, "isolation", count_of(page->stats, "isolation_failures"),
+		     "no run was refused for it", "runs refused: the host could not isolate");
+	health_count(out, "audit log", count_of(page->stats, "audit_failures"),
+		     "no verification failed", "verifications found it broken");
 	layers(out, page);
 	(void)fputs("</tbody></table>\n", out);
 	if (page->isolation) {
@@ -502,17 +542,22 @@ static void refusals(FILE *out, const struct page *page)
 	static const struct {
 		const char *member, *name;
 	} rows[] = {
-		{ "blocked", "Operations denied in a jail" }, { "rate_refused", "Rate or budget" },
-		{ "busy_refused", "No slot in time" },	      { "quota_refused", "Quota" },
-		{ "policy_refused", "Policy" },		      { "auth_failures", "Wrong key" },
+		{ "blocked", "Operations denied in a jail" },
+		{ "rate_refused", "Rate or budget" },
+		{ "busy_refused", "No slot in time" },
+		{ "quota_refused", "Quota" },
+		{ "policy_refused", "Policy" },
+		{ "auth_failures", "Wrong key" },
 	};
 	AUTO_JSON json_t *object = json_object();
 	size_t i;
 
 	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		(void)json_object_set(object, rows[i].name, json_object_get(page->stats, rows[i].member));
+		(void)json_object_set(object, rows[i].name,
+				      json_object_get(page->stats, rows[i].member));
 	section(out, "refusals", "Denied and refused", "");
-	counts(out, object, "Denied and refused operations", "Reason", NULL, "Nothing was denied or refused.");
+	counts(out, object, "Denied and refused operations", "Reason", NULL,
+	       "Nothing was denied or refused.");
 	section_end(out);
 }
 
@@ -565,19 +610,24 @@ static void head(FILE *out, const struct page *page)
 	const char *title = page->request->title ? page->request->title : page->host;
 	char when[32];
 
-	(void)fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-		    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
-		    "'unsafe-inline'\">\n<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n",
-		    out);
+	(void)fputs(
+		"<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+		"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
+		"'unsafe-inline'\">\n<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n",
+		out);
 	if (page->request->refresh > 0)
 		(void)fprintf(out, "<meta http-equiv=\"refresh\" content=\"%lld\">\n",
 			      (long long)page->request->refresh);
 	(void)fputs("<title>", out);
 	text(out, title);
-	(void)fprintf(out, "</title><style>\n%s</style></head><body>\n<a class=\"skip\" href=\"#main\">To the charts</a>"
-		      "<header><h1>", style);
+	(void)fprintf(
+		out,
+		"</title><style>\n%s</style></head><body>\n<a class=\"skip\" href=\"#main\">To the charts</a>"
+		"<header><h1>",
+		style);
 	text(out, title);
-	(void)fprintf(out, "</h1><p>Sandboxed runs on this host. Written <time>%s</time>, counted since ",
+	(void)fprintf(out,
+		      "</h1><p>Sandboxed runs on this host. Written <time>%s</time>, counted since ",
 		      text_time(page->now_ms, when));
 	text(out, json_string_value(json_object_get(page->stats, "since")));
 	(void)fputs("</p></header>\n", out);
@@ -601,10 +651,12 @@ static void cards(FILE *out, const struct page *page)
 	card(out, "p50", duration(wall_of(s, "p50_ms"), buf), "plain");
 	card(out, "p95", duration(wall_of(s, "p95_ms"), buf), "plain");
 	card(out, "p99", duration(wall_of(s, "p99_ms"), buf), "plain");
-	card_count(out, "Timeouts", count_of(s, "timeouts"), count_of(s, "timeouts") ? "fair" : "plain");
+	card_count(out, "Timeouts", count_of(s, "timeouts"),
+		   count_of(s, "timeouts") ? "fair" : "plain");
 	card_count(out, "Denied operations", denied, denied ? "bad" : "plain");
 	card_count(out, "Refused", refused, refused ? "fair" : "plain");
-	card(out, "Memory peak", amount((double)count_of(s, "memory_peak_bytes_max"), buf), "plain");
+	card(out, "Memory peak", amount((double)count_of(s, "memory_peak_bytes_max"), buf),
+	     "plain");
 	(void)fputs("</dl>\n", out);
 }
 
@@ -615,7 +667,8 @@ static void body(FILE *out, const struct page *page)
 	(void)fputs("<main id=\"main\">\n", out);
 	minutes(out, page);
 	by_name(out, page, "by_status", "How runs ended", "Status", tone_of, "No run yet.");
-	by_name(out, page, "limits_hit", "Limits that were hit", "Limit", NULL, "No limit was hit.");
+	by_name(out, page, "limits_hit", "Limits that were hit", "Limit", NULL,
+		"No limit was hit.");
 	refusals(out, page);
 	durations(out, page);
 	users(out, page);
@@ -635,8 +688,9 @@ static void put_sorted(json_t *rows, const char *user, int64_t bytes)
 
 	while (at > 0 && count_of(json_array_get(rows, at - 1), "bytes") < bytes)
 		at--;
-	(void)json_array_insert_new(rows, at, json_pack("{s:o,s:I}", "user", json_text(user, strlen(user)),
-							"bytes", (json_int_t)bytes));
+	(void)json_array_insert_new(rows, at,
+				    json_pack("{s:o,s:I}", "user", json_text(user, strlen(user)),
+					      "bytes", (json_int_t)bytes));
 	if (json_array_size(rows) > TOP)
 		(void)json_array_remove(rows, TOP);
 }
@@ -676,7 +730,8 @@ static int64_t session_bytes(int user, const char *session, int64_t *left)
 	while (d && *left > 0 && (de = readdir(d))) {
 		struct stat st;
 
-		if (de->d_name[0] == '.' || fstatat(dirfd(d), de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (de->d_name[0] == '.' ||
+		    fstatat(dirfd(d), de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		(*left)--;
 		sum += S_ISREG(st.st_mode) ? st.st_size : 0;
@@ -769,7 +824,8 @@ static int gather(struct call *call, int state, struct page *page, struct err *e
 static int write_page(const char *path, const char *html, size_t len, struct err *err)
 {
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-	AUTO_FREE char *parent = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+	AUTO_FREE char *parent = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) :
+					 strdup(".");
 	AUTO_FD int dir = parent ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	struct stat st;
 	bool is_there;
@@ -804,7 +860,8 @@ static int render(struct call *call, const struct page *page, json_t **ret, stru
 	if (path && write_page(path, html, len, err) < 0)
 		return -1;
 	if (path) {
-		*ret = json_pack("{s:o,s:I}", "output", json_text(path, strlen(path)), "bytes", (json_int_t)len);
+		*ret = json_pack("{s:o,s:I}", "output", json_text(path, strlen(path)), "bytes",
+				 (json_int_t)len);
 		return 0;
 	}
 	if (call->is_json) {
@@ -812,7 +869,8 @@ static int render(struct call *call, const struct page *page, json_t **ret, stru
 		return 0;
 	}
 	call->is_done = true;
-	return fwrite(html, 1, len, stdout) == len ? 0 : err_sys(err, ERR_INTERNAL, "write the page");
+	return fwrite(html, 1, len, stdout) == len ? 0 :
+						     err_sys(err, ERR_INTERNAL, "write the page");
 }
 
 static int run(struct call *call, json_t *request, json_t **ret_answer, struct err *err)
@@ -822,7 +880,9 @@ static int run(struct call *call, json_t *request, json_t **ret_answer, struct e
 	int got = json_decode(request, fields, FIELD_COUNT, &r, "", err);
 	int state = got < 0 ? -1 : call_state(call, err);
 
-	got = state < 0 || gather(call, state, &page, err) < 0 ? -1 : render(call, &page, ret_answer, err);
+	got = state < 0 || gather(call, state, &page, err) < 0 ?
+		      -1 :
+		      render(call, &page, ret_answer, err);
 	page_done(&page);
 	json_release(fields, FIELD_COUNT, &r);
 	return got;

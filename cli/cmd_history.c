@@ -55,7 +55,8 @@ static int long_id(const char *given, const char *pointer, char *ret, struct err
 
 static int list(struct call *call, const struct request *r, json_t **ret, struct err *err)
 {
-	struct history_filter filter = { .status = r->status, .limit = r->limit ? r->limit : LIMIT };
+	struct history_filter filter = { .status = r->status,
+					 .limit = r->limit ? r->limit : LIMIT };
 	int state = call_state(call, err);
 	AUTO_JSON json_t *rows = NULL;
 	char session[ID_SIZE];
@@ -128,7 +129,8 @@ static void show_history(const struct call *call, json_t *answer, FILE *out)
 		char when[32], id[48], status[24], lang[32];
 
 		(void)fprintf(out, "%-24s  %-36s  %-13s  %-12s  %6lld ms\n",
-			      text_of(row, "time", when, sizeof(when)), text_of(row, "exec_id", id, sizeof(id)),
+			      text_of(row, "time", when, sizeof(when)),
+			      text_of(row, "exec_id", id, sizeof(id)),
 			      text_of(row, "status", status, sizeof(status)),
 			      text_of(row, "lang", lang, sizeof(lang)),
 			      (long long)json_integer_value(json_object_get(usage, "wall_ms")));

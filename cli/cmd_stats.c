@@ -35,7 +35,8 @@ static int prometheus(struct call *call, int state, struct err *err)
 		return -1;
 	call->is_done = true;
 	stats_gauge(stdout, prefix, "running", "Runs at this moment.", running);
-	stats_gauge(stdout, prefix, "waiting", "Runs that wait for a slot at this moment.", waiting);
+	stats_gauge(stdout, prefix, "waiting", "Runs that wait for a slot at this moment.",
+		    waiting);
 	return stats_prometheus(state, stdout, prefix, err);
 }
 
@@ -61,7 +62,8 @@ static int run(struct call *call, json_t *request, json_t **ret_answer, struct e
 	if (state < 0)
 		got = -1;
 	else
-		got = r.prometheus ? prometheus(call, state, err) : counters(state, ret_answer, err);
+		got = r.prometheus ? prometheus(call, state, err) :
+				     counters(state, ret_answer, err);
 	json_release(fields, FIELD_COUNT, &r);
 	return got;
 }

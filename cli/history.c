@@ -18,7 +18,7 @@
 
 enum { TIME_LEN = 24, MONTH_LEN = sizeof("YYYY-MM.jsonl") - 1 };
 
-enum { NO_HISTORY = -2 };	/* instead of a descriptor: the user has none yet */
+enum { NO_HISTORY = -2 }; /* instead of a descriptor: the user has none yet */
 
 #define TIME_KEY "{\"time\":\""
 
@@ -59,7 +59,7 @@ static int append(int fd, const char *text, const char *when, const char *user, 
 	}
 	if (io_write_all(fd, line, (size_t)len) < 0) {
 		(void)err_sys(err, ERR_INTERNAL, "write the history of '%s'", user);
-		(void)ftruncate(fd, st.st_size);	/* otherwise a reader skips half a line */
+		(void)ftruncate(fd, st.st_size); /* otherwise a reader skips half a line */
 		return -1;
 	}
 	return 0;
@@ -167,8 +167,8 @@ static void needle(char *buf, size_t size, const char *member, const char *value
 		buf[0] = 0;
 }
 
-static int query(int state, const char *user, const struct history_filter *filter, const char *exec_id,
-		 json_t **ret, struct err *err)
+static int query(int state, const char *user, const struct history_filter *filter,
+		 const char *exec_id, json_t **ret, struct err *err)
 {
 	AUTO_FD int dir = open_user(state, user, false, err);
 	AUTO_JSON json_t *rows = json_array();
@@ -221,7 +221,8 @@ int history_erase(int state, const char *user, struct err *err)
 	AUTO_FD int dir = io_open_dir(state, "history");
 
 	if (dir < 0)
-		return errno == ENOENT ? 0 : err_sys(err, ERR_INTERNAL, "open the history directory");
+		return errno == ENOENT ? 0 :
+					 err_sys(err, ERR_INTERNAL, "open the history directory");
 	if (io_remove_tree(dir, user) < 0)
 		return err_sys(err, ERR_INTERNAL, "remove the history of '%s'", user);
 	return 0;

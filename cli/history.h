@@ -17,9 +17,9 @@
 int history_add(int state, const char *user, json_t *receipt, struct err *err);
 
 struct history_filter {
-	const char *session, *status;	/* NULL: any */
-	int64_t since_ms;		/* ms since 1970; 0: any */
-	int64_t limit;			/* 0: all */
+	const char *session, *status; /* NULL: any */
+	int64_t since_ms; /* ms since 1970; 0: any */
+	int64_t limit; /* 0: all */
 };
 
 /* The newest that fit, newest first, as an array of its own. */

@@ -82,9 +82,13 @@ static int open_lines(struct jail_run *run, struct lines *l, struct ends *e, str
 	return 0;
 }
 
-/* The child between vfork-like fork and exec: descriptors into place, nothing else. */
-static void become_jail(const char *path, struct ends *e)
+/*
+ * The child of vfork(2), before its exec: descriptors into place, nothing else. It shares our memory
+ * and we wait meanwhile, which saves the copy of all page tables.
+ */
+static void become_jail(const char *path, const struct ends *ends)
 {
+	struct ends copy = *ends, *e = &copy;	/* the memory is the parent's: its numbers must stay */
 	static char name[] = "sbx-jail";
 	char *const argv[] = { name, NULL }, *const env[] = { NULL };
 	int i;
@@ -116,7 +120,7 @@ static int start(struct jail_run *run, struct lines *l, struct err *err)
 		close_all(e.fd, SPEC_FD_ROOT + 1);
 		return -1;
 	}
-	run->pid = fork();
+	run->pid = vfork();
 	if (run->pid == 0)
 		become_jail(path, &e);
 	close_all(e.fd, SPEC_FD_ROOT + 1);

@@ -16,7 +16,7 @@
 
 enum {
 	VERBS = 16,
-	UNITS = 60000,		/* of a token: one comes per ms at a rate of one token a minute */
+	UNITS = 60000, /* of a token: one comes per ms at a rate of one token a minute */
 	DAY_MS = 86400000,
 };
 
@@ -29,7 +29,7 @@ struct bucket {
 struct book {
 	char magic[8];
 	struct bucket buckets[VERBS];
-	int64_t day;		/* days since 1970 of the counts below */
+	int64_t day; /* days since 1970 of the counts below */
 	struct budget used;
 };
 
@@ -126,7 +126,7 @@ int rate_take(int state, const struct config *config, const char *user, const ch
 	b = bucket_of(&book, verb, full, now_ms);
 	elapsed = now_ms > b->at_ms ? now_ms - b->at_ms : 0;
 	if (elapsed > full / rate + 1)
-		elapsed = full / rate + 1;	/* enough to fill it; more would only overflow */
+		elapsed = full / rate + 1; /* enough to fill it; more would only overflow */
 	b->units = b->units + elapsed * rate > full ? full : b->units + elapsed * rate;
 	b->at_ms = now_ms;
 	is_free = b->units >= UNITS;
@@ -136,9 +136,10 @@ int rate_take(int state, const struct config *config, const char *user, const ch
 		return -1;
 	if (is_free)
 		return 0;
-	(void)err_set(err, ERR_RATE, "too many '%s' of user '%s': rate_per_minute is %" PRId64
-		      " (%s), rate_burst is %" PRId64 " (%s)", verb, user, rate,
-		      origin(config, "rate_per_minute"), config->rate_burst,
+	(void)err_set(err, ERR_RATE,
+		      "too many '%s' of user '%s': rate_per_minute is %" PRId64
+		      " (%s), rate_burst is %" PRId64 " (%s)",
+		      verb, user, rate, origin(config, "rate_per_minute"), config->rate_burst,
 		      origin(config, "rate_burst"));
 	if (err) {
 		err->retry_ms = (long)((UNITS - b->units + rate - 1) / rate);
@@ -150,8 +151,10 @@ int rate_take(int state, const struct config *config, const char *user, const ch
 static int used_up(const struct config *config, const char *user, const char *name, int64_t limit,
 		   int64_t used, int64_t now_ms, struct err *err)
 {
-	(void)err_set(err, ERR_RATE, "the budget of user '%s' for today is used up: %s is %" PRId64
-		      " (%s), used are %" PRId64, user, name, limit, origin(config, name), used);
+	(void)err_set(err, ERR_RATE,
+		      "the budget of user '%s' for today is used up: %s is %" PRId64
+		      " (%s), used are %" PRId64,
+		      user, name, limit, origin(config, name), used);
 	if (err)
 		err->retry_ms = (long)(DAY_MS - now_ms % DAY_MS);
 	return err_hint(err, "a new day begins at 00:00 UTC");
@@ -229,7 +232,8 @@ static void put_sorted(json_t *rows, json_t *row, size_t limit)
 	size_t at = json_array_size(rows);
 	json_int_t cpu = json_integer_value(json_object_get(row, "cpu_ms"));
 
-	while (at > 0 && json_integer_value(json_object_get(json_array_get(rows, at - 1), "cpu_ms")) < cpu)
+	while (at > 0 &&
+	       json_integer_value(json_object_get(json_array_get(rows, at - 1), "cpu_ms")) < cpu)
 		at--;
 	(void)json_array_insert_new(rows, at, row);
 	if (json_array_size(rows) > limit)
@@ -246,18 +250,21 @@ json_t *budget_list(int state, int64_t now_ms, size_t limit, struct err *err)
 	if (!dir)
 		return NULL;
 	while ((de = readdir(dir))) {
-		AUTO_FD int one = de->d_name[0] == '.' ? -1 : io_open_regular(dirfd(dir), de->d_name,
-									       O_RDONLY);
+		AUTO_FD int one = de->d_name[0] == '.' ?
+					  -1 :
+					  io_open_regular(dirfd(dir), de->d_name, O_RDONLY);
 		struct book book;
 
 		/* without the lock: the file is written in one piece */
 		if (one < 0 || pread(one, &book, sizeof(book), 0) != (ssize_t)sizeof(book) ||
 		    memcmp(book.magic, magic, sizeof(magic)) != 0 || book.day < now_ms / DAY_MS)
 			continue;
-		put_sorted(rows, json_pack("{s:s,s:I,s:I,s:I}", "user", de->d_name, "runs",
-					   (json_int_t)book.used.runs, "cpu_ms",
-					   (json_int_t)book.used.cpu_ms, "bytes",
-					   (json_int_t)book.used.bytes), limit);
+		put_sorted(rows,
+			   json_pack("{s:s,s:I,s:I,s:I}", "user", de->d_name, "runs",
+				     (json_int_t)book.used.runs, "cpu_ms",
+				     (json_int_t)book.used.cpu_ms, "bytes",
+				     (json_int_t)book.used.bytes),
+			   limit);
 	}
 	return take_ptr(&rows);
 }

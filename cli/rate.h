@@ -26,7 +26,7 @@ int rate_take(int state, const struct config *config, const char *user, const ch
 	      int64_t now_ms, struct err *err);
 
 struct budget {
-	int64_t runs, cpu_ms, bytes;	/* used on this day (UTC) */
+	int64_t runs, cpu_ms, bytes; /* used on this day (UTC) */
 };
 
 /*
@@ -35,7 +35,7 @@ struct budget {
  */
 int budget_take(int state, const struct config *config, const char *user, int64_t now_ms,
 		struct err *err);
-/* ERR_RATE when `bytes` more (of an upload, say) would go beyond the bytes of the day; counts nothing. */
+/* ERR_RATE when `bytes` more would go beyond the bytes of the day; counts nothing. */
 int budget_check(int state, const struct config *config, const char *user, int64_t bytes,
 		 int64_t now_ms, struct err *err);
 /* Adds what was used. Also without any limit, since the dashboard shows it. */

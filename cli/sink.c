@@ -10,13 +10,16 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { SINK_CHUNK = 65536 };
+
 int sink_open(struct sink *sink, int fd, size_t cap)
 {
 	sink->fd = fd;
 	sink->cap = cap;
 	sink->head = malloc(cap / 2 + 1);
 	sink->tail = malloc(cap - cap / 2 + 1);
-	return sink->head && sink->tail ? 0 : -1;
+	sink->buf = malloc(SINK_CHUNK);
+	return sink->head && sink->tail && sink->buf ? 0 : -1;
 }
 
 static void keep(struct sink *s, const char *data, size_t len)
@@ -79,8 +82,8 @@ static void stream(struct sink *s, const char *data, size_t len)
 
 bool sink_drain(struct sink *sink)
 {
-	char buf[65536];
-	ssize_t n = read(sink->fd, buf, sizeof(buf));
+	char *buf = sink->buf;
+	ssize_t n = read(sink->fd, buf, SINK_CHUNK);
 	int64_t before = sink->total;
 
 	if (n < 0)
@@ -140,6 +143,7 @@ void sink_done(struct sink *sink)
 		(void)close(sink->fd);
 	free(sink->head);
 	free(sink->tail);
+	free(sink->buf);
 	memset(sink, 0, sizeof(*sink));
 	sink->fd = sink->live = -1;
 }

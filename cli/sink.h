@@ -16,6 +16,7 @@ struct sink {
 	size_t cap;
 	int64_t total;
 	char *head, *tail;	/* tail is a ring */
+	char *buf;		/* one read; on the heap, so that only what is read is touched */
 	size_t head_len, tail_at, tail_len;
 	char rest[4];		/* --stream: the begin of a character that is not whole yet */
 	size_t rest_len;

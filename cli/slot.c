@@ -23,14 +23,14 @@ enum { SLOTS_MAX = 4096, QUEUE_MAX = 4096, POLL_MIN_MS = 5, POLL_MAX_MS = 50 };
 
 /* Byte ranges of the file of locks; it has no content, a lock needs none. */
 enum {
-	AT_HOST = 0,			/* one byte a slot */
-	AT_QUEUE = 1 << 20,		/* one byte a place in the queue: its owner lives */
+	AT_HOST = 0, /* one byte a slot */
+	AT_QUEUE = 1 << 20, /* one byte a place in the queue: its owner lives */
 };
-#define AT_USERS ((int64_t)1 << 32)	/* SLOTS_MAX bytes for each user, at a place by hash */
+#define AT_USERS ((int64_t)1 << 32) /* SLOTS_MAX bytes for each user, at a place by hash */
 
 struct entry {
-	uint64_t ticket;	/* 0: free; written last, so that what is there is whole */
-	uint64_t round;		/* whose turn: the smallest goes first, then the smallest ticket */
+	uint64_t ticket; /* 0: free; written last, so that what is there is whole */
+	uint64_t round; /* whose turn: the smallest goes first, then the smallest ticket */
 	char user[72];
 };
 
@@ -38,7 +38,7 @@ struct entry {
 struct queue {
 	char magic[8];
 	uint64_t ticket, round;
-	uint64_t high;		/* no entry at this index or behind it */
+	uint64_t high; /* no entry at this index or behind it */
 	struct entry entries[QUEUE_MAX];
 };
 
@@ -51,7 +51,7 @@ struct waiter {
 	struct queue *queue;
 	int64_t user_at, slots_user, slots_total;
 	size_t index;
-	uint64_t ticket;	/* 0: not in the queue */
+	uint64_t ticket; /* 0: not in the queue */
 	sigset_t old;
 };
 
@@ -95,7 +95,8 @@ static int64_t limit_of(int64_t configured)
 
 static void waiter_done(struct waiter *w)
 {
-	if (w->ticket && __atomic_load_n(&w->queue->entries[w->index].ticket, __ATOMIC_ACQUIRE) == w->ticket)
+	if (w->ticket &&
+	    __atomic_load_n(&w->queue->entries[w->index].ticket, __ATOMIC_ACQUIRE) == w->ticket)
 		__atomic_store_n(&w->queue->entries[w->index].ticket, 0, __ATOMIC_RELEASE);
 	if (w->queue)
 		(void)munmap(w->queue, sizeof(*w->queue));
@@ -143,7 +144,7 @@ static int gate_enter(struct waiter *w, struct err *err)
 		memcpy(w->queue->magic, magic, sizeof(magic));
 	}
 	if (w->queue->high > QUEUE_MAX)
-		w->queue->high = QUEUE_MAX;	/* not ours to trust */
+		w->queue->high = QUEUE_MAX; /* not ours to trust */
 	return 0;
 }
 
@@ -289,7 +290,7 @@ static size_t count_waiting(const struct waiter *w, const char *user)
 	return n;
 }
 
-/* Finds the user with most waiters; the last of them gives its place up if ours has fewer by two. */
+/* The last of the user with most waiters gives its place up if ours has fewer by two. */
 static bool make_room(struct waiter *w)
 {
 	size_t i, most = 0, last = 0;
@@ -310,7 +311,7 @@ static bool make_room(struct waiter *w)
 	}
 	if (most < count_waiting(w, w->user) + 2)
 		return false;
-	w->queue->entries[last].ticket = 0;	/* its owner sees that and leaves */
+	w->queue->entries[last].ticket = 0; /* its owner sees that and leaves */
 	return true;
 }
 
@@ -324,7 +325,8 @@ static bool enqueue(struct waiter *w)
 	    (count_waiting(w, NULL) >= (size_t)w->config->queue && !make_room(w)))
 		return false;
 	for (i = 0; i < QUEUE_MAX; i++)
-		if (!w->queue->entries[i].ticket && set_lock(w->locks, AT_QUEUE + (int64_t)i, F_WRLCK))
+		if (!w->queue->entries[i].ticket &&
+		    set_lock(w->locks, AT_QUEUE + (int64_t)i, F_WRLCK))
 			break;
 	if (i == QUEUE_MAX)
 		return false;
@@ -391,16 +393,20 @@ static int busy(const struct waiter *w, enum step how, int64_t waited_ms, struct
 	const struct config *c = w->config;
 
 	if (how == STEP_FULL || how == STEP_GONE)
-		(void)err_set(err, ERR_BUSY, "no slot is free and the queue is full: queue is %" PRId64
-			      " (%s)", c->queue, origin(c, "queue"));
+		(void)err_set(err, ERR_BUSY,
+			      "no slot is free and the queue is full: queue is %" PRId64 " (%s)",
+			      c->queue, origin(c, "queue"));
 	else if (is_pressed(c))
-		(void)err_set(err, ERR_BUSY, "the host is short of memory: pressure_percent is %" PRId64
-			      " (%s)", c->pressure_percent, origin(c, "pressure_percent"));
+		(void)err_set(err, ERR_BUSY,
+			      "the host is short of memory: pressure_percent is %" PRId64 " (%s)",
+			      c->pressure_percent, origin(c, "pressure_percent"));
 	else
-		(void)err_set(err, ERR_BUSY, "no slot was free for user '%s' within %" PRId64
-			      " ms: slots_user is %" PRId64 " (%s), slots_total is %" PRId64 " (%s)",
-			      w->user, waited_ms, c->slots_user, origin(c, "slots_user"), c->slots_total,
-			      origin(c, "slots_total"));
+		(void)err_set(err, ERR_BUSY,
+			      "no slot was free for user '%s' within %" PRId64
+			      " ms: slots_user is %" PRId64 " (%s), slots_total is %" PRId64
+			      " (%s)",
+			      w->user, waited_ms, c->slots_user, origin(c, "slots_user"),
+			      c->slots_total, origin(c, "slots_total"));
 	if (err)
 		err->retry_ms = c->wait_ms > 4000 ? (long)(c->wait_ms / 4) : 1000;
 	return -1;
@@ -410,14 +416,17 @@ static void sleep_ms(int64_t ms)
 {
 	struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000 };
 
-	(void)nanosleep(&ts, NULL);	/* cut short by a signal: we look earlier */
+	(void)nanosleep(&ts, NULL); /* cut short by a signal: we look earlier */
 }
 
 int slot_take(int state, const struct config *config, const char *user, int *ret_fd,
 	      int64_t *ret_wait_ms, struct err *err)
 {
 	AUTO_WAITER struct waiter w = {
-		.config = config, .user = user, .locks = -1, .gate = -1,
+		.config = config,
+		.user = user,
+		.locks = -1,
+		.gate = -1,
 		.user_at = place_of(user),
 		.slots_user = limit_of(config->slots_user),
 		.slots_total = limit_of(config->slots_total),

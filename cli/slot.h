@@ -10,7 +10,7 @@ struct config;
 
 /*
  * How many may run at once: config->slots_total on this host, config->slots_user of a user (0: no
- * limit). A slot is a pair of byte-range locks of an open file in <state>/slots, so the kernel frees
+ * limit). A slot is a pair of byte-range locks of an open file in <state>/slots: the kernel frees
  * it when the last holder of the descriptor is gone, however it went.
  *
  * Who finds none waits up to config->wait_ms among at most config->queue others, polling every 5 to

@@ -15,15 +15,15 @@
 
 #define FILE_NAME "stats.bin"
 
-enum { VERSION = 1, BUCKETS = 17, MINUTES = 128, SHOWN_MINUTES = 120, NAME_SIZE = 20,
-       PAGE = 4096 };
+enum { VERSION = 1, BUCKETS = 17, MINUTES = 128, SHOWN_MINUTES = 120, NAME_SIZE = 20, PAGE = 4096 };
 
-static const int64_t bucket_ms[BUCKETS - 1] = { 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000,
-						30000, 60000, 120000, 300000, 600000 };
+static const int64_t bucket_ms[BUCKETS - 1] = { 5,     10,     25,     50,    100,   250,
+						500,   1000,   2500,   5000,  10000, 30000,
+						60000, 120000, 300000, 600000 };
 
 /* A counter that got its name from an answer. */
 struct named {
-	uint32_t state;		/* of enum claim */
+	uint32_t state; /* of enum claim */
 	char name[NAME_SIZE];
 	uint64_t n;
 };
@@ -31,7 +31,7 @@ struct named {
 enum claim { CLAIM_FREE, CLAIM_WRITING, CLAIM_READY };
 
 struct minute {
-	uint32_t minute, runs, failed, refused, blocked;	/* minute: since 1970 */
+	uint32_t minute, runs, failed, refused, blocked; /* minute: since 1970 */
 };
 
 /*
@@ -58,11 +58,13 @@ static const struct {
 	const char *name, *metric, *help;
 } counters[STATS_COUNTERS] = {
 	[STATS_UPLOADS] = { "uploads", "uploads_total", "Files that were uploaded." },
-	[STATS_UPLOAD_BYTES] = { "upload_bytes", "upload_bytes_total", "Bytes that were uploaded." },
+	[STATS_UPLOAD_BYTES] = { "upload_bytes", "upload_bytes_total",
+				 "Bytes that were uploaded." },
 	[STATS_DOWNLOADS] = { "downloads", "downloads_total", "Files that were downloaded." },
 	[STATS_DOWNLOAD_BYTES] = { "download_bytes", "download_bytes_total",
 				   "Bytes that were downloaded." },
-	[STATS_AUTH_FAILED] = { "auth_failures", "auth_failures_total", "Requests without a right key." },
+	[STATS_AUTH_FAILED] = { "auth_failures", "auth_failures_total",
+				"Requests without a right key." },
 	[STATS_RATE_REFUSED] = { "rate_refused", "rate_limited_total",
 				 "Operations refused by a rate or a budget." },
 	[STATS_BUSY_REFUSED] = { "busy_refused", "busy_total",
@@ -120,7 +122,7 @@ static void table_unmap(struct table **t)
 
 #define AUTO_TABLE __attribute__((cleanup(table_unmap)))
 
-/* NULL when the file is not of this layout, or cannot be mapped. Few calls: this is the update's cost. */
+/* NULL when the file is not of this layout, or cannot be mapped. Few calls: they are the cost. */
 static struct table *map_file(int fd)
 {
 	struct stat st;
@@ -131,7 +133,8 @@ static struct table *map_file(int fd)
 	t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (t == MAP_FAILED)
 		return NULL;
-	if (!memcmp(t->magic, magic, sizeof(magic)) && t->version == VERSION && t->size == sizeof(*t))
+	if (!memcmp(t->magic, magic, sizeof(magic)) && t->version == VERSION &&
+	    t->size == sizeof(*t))
 		return t;
 	table_unmap(&t);
 	return NULL;
@@ -149,8 +152,9 @@ static struct table *table_map(int state, struct err *err)
 			return t;
 		if (fd < 0 && errno != ENOENT)
 			break;
-		/* of two who move an old file away, the second may move the new one: counts of a moment */
-		if ((fd >= 0 && renameat(state, FILE_NAME, state, "stats-old.bin") < 0 && errno != ENOENT) ||
+		/* of two who do this the second may move the new file: counts of a moment */
+		if ((fd >= 0 && renameat(state, FILE_NAME, state, "stats-old.bin") < 0 &&
+		     errno != ENOENT) ||
 		    make(state) < 0)
 			break;
 	}
@@ -168,7 +172,8 @@ static void plain_name(const char *name, char *buf)
 	for (i = 0; name[i] && i < NAME_SIZE - 1; i++) {
 		char c = name[i];
 		bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-				(c >= '0' && c <= '9') || c == '.' || c == '+' || c == '#' || c == '-';
+				(c >= '0' && c <= '9') || c == '.' || c == '+' || c == '#' ||
+				c == '-';
 
 		buf[i] = is_plain ? c : '_';
 	}
@@ -191,13 +196,15 @@ static void add_named(struct named *list, size_t count, const char *name, int64_
 
 		if (i == count - 1 && is == CLAIM_FREE)
 			plain_name("other", plain);
-		if (is == CLAIM_FREE && __atomic_compare_exchange_n(&slot->state, &is, CLAIM_WRITING, false,
-								    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		if (is == CLAIM_FREE &&
+		    __atomic_compare_exchange_n(&slot->state, &is, CLAIM_WRITING, false,
+						__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 			memcpy(slot->name, plain, NAME_SIZE);
 			__atomic_store_n(&slot->state, CLAIM_READY, __ATOMIC_RELEASE);
 			is = CLAIM_READY;
 		}
-		if (i == count - 1 || (is == CLAIM_READY && !memcmp(slot->name, plain, NAME_SIZE))) {
+		if (i == count - 1 ||
+		    (is == CLAIM_READY && !memcmp(slot->name, plain, NAME_SIZE))) {
 			add(&slot->n, n);
 			return;
 		}
@@ -214,7 +221,8 @@ static uint32_t get_small(const uint32_t *p)
 static void add_small(uint32_t *p, int64_t n)
 {
 	if (n > 0)
-		(void)__atomic_add_fetch(p, n > INT32_MAX ? INT32_MAX : (uint32_t)n, __ATOMIC_RELAXED);
+		(void)__atomic_add_fetch(p, n > INT32_MAX ? INT32_MAX : (uint32_t)n,
+					 __ATOMIC_RELAXED);
 }
 
 /* The row of this minute; whoever comes first empties what stood there two hours ago. */
@@ -224,8 +232,8 @@ static struct minute *this_minute(struct table *t)
 	struct minute *m = &t->minutes[now % MINUTES];
 	uint32_t was = get_small(&m->minute);
 
-	if (was != now && __atomic_compare_exchange_n(&m->minute, &was, now, false, __ATOMIC_RELAXED,
-						      __ATOMIC_RELAXED)) {
+	if (was != now && __atomic_compare_exchange_n(&m->minute, &was, now, false,
+						      __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
 		__atomic_store_n(&m->runs, 0, __ATOMIC_RELAXED);
 		__atomic_store_n(&m->failed, 0, __ATOMIC_RELAXED);
 		__atomic_store_n(&m->refused, 0, __ATOMIC_RELAXED);
@@ -239,7 +247,8 @@ static void raise_to(uint64_t *p, int64_t n)
 	uint64_t was = get(p);
 
 	while (n > 0 && was < (uint64_t)n &&
-	       !__atomic_compare_exchange_n(p, &was, (uint64_t)n, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	       !__atomic_compare_exchange_n(p, &was, (uint64_t)n, false, __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED))
 		;
 }
 
@@ -289,8 +298,8 @@ int stats_error(int state, enum err_code code, struct err *err)
 		enum err_code code;
 		enum stats_counter counter;
 	} refusals[] = {
-		{ ERR_RATE, STATS_RATE_REFUSED },     { ERR_BUSY, STATS_BUSY_REFUSED },
-		{ ERR_QUOTA, STATS_QUOTA_REFUSED },   { ERR_POLICY, STATS_POLICY_REFUSED },
+		{ ERR_RATE, STATS_RATE_REFUSED },          { ERR_BUSY, STATS_BUSY_REFUSED },
+		{ ERR_QUOTA, STATS_QUOTA_REFUSED },        { ERR_POLICY, STATS_POLICY_REFUSED },
 		{ ERR_ISOLATION, STATS_ISOLATION_FAILED },
 	};
 	AUTO_TABLE struct table *t = table_map(state, err);
@@ -327,7 +336,8 @@ static json_t *named_json(const struct named *list, size_t count)
 		if (__atomic_load_n(&list[i].state, __ATOMIC_ACQUIRE) != CLAIM_READY)
 			continue;
 		plain_name(list[i].name, name);
-		sum = json_integer_value(json_object_get(object, name)) + (json_int_t)get(&list[i].n);
+		sum = json_integer_value(json_object_get(object, name)) +
+		      (json_int_t)get(&list[i].n);
 		(void)json_object_set_new(object, name, json_integer(sum));
 	}
 	return object;
@@ -350,7 +360,8 @@ static double quantile(const struct table *t, double q)
 		double low = i ? (double)bucket_ms[i - 1] : 0;
 
 		if (n > 0 && (double)(below + n) >= wanted)
-			return low + ((double)bucket_ms[i] - low) * (wanted - (double)below) / (double)n;
+			return low +
+			       ((double)bucket_ms[i] - low) * (wanted - (double)below) / (double)n;
 		below += n;
 	}
 	return all ? (double)bucket_ms[BUCKETS - 2] : 0;
@@ -362,10 +373,11 @@ static json_t *wall_json(const struct table *t)
 	size_t i;
 
 	for (i = 0; i < BUCKETS; i++)
-		(void)json_array_append_new(rows, json_pack("{s:o,s:I}", "le_ms",
-							     i < BUCKETS - 1 ? json_integer(bucket_ms[i]) :
-									       json_null(),
-							     "count", (json_int_t)get(&t->walls[i])));
+		(void)json_array_append_new(rows,
+					    json_pack("{s:o,s:I}", "le_ms",
+						      i < BUCKETS - 1 ? json_integer(bucket_ms[i]) :
+									json_null(),
+						      "count", (json_int_t)get(&t->walls[i])));
 	return json_pack("{s:I,s:f,s:f,s:f,s:o}", "sum_ms", (json_int_t)get(&t->wall_ms), "p50_ms",
 			 quantile(t, 0.5), "p95_ms", quantile(t, 0.95), "p99_ms", quantile(t, 0.99),
 			 "buckets", rows);
@@ -381,11 +393,12 @@ static json_t *minutes_json(const struct table *t)
 		bool is_there = get_small(&m->minute) == n;
 
 		(void)json_array_append_new(
-			rows, json_pack("{s:I,s:I,s:I,s:I,s:I}", "at_ms", (json_int_t)n * 60000, "runs",
-					(json_int_t)(is_there ? get_small(&m->runs) : 0), "failed",
-					(json_int_t)(is_there ? get_small(&m->failed) : 0), "refused",
-					(json_int_t)(is_there ? get_small(&m->refused) : 0), "blocked",
-					(json_int_t)(is_there ? get_small(&m->blocked) : 0)));
+			rows,
+			json_pack("{s:I,s:I,s:I,s:I,s:I}", "at_ms", (json_int_t)n * 60000, "runs",
+				  (json_int_t)(is_there ? get_small(&m->runs) : 0), "failed",
+				  (json_int_t)(is_there ? get_small(&m->failed) : 0), "refused",
+				  (json_int_t)(is_there ? get_small(&m->refused) : 0), "blocked",
+				  (json_int_t)(is_there ? get_small(&m->blocked) : 0)));
 	}
 	return rows;
 }
@@ -397,7 +410,8 @@ static json_t *errors_json(const struct table *t)
 
 	for (code = ERR_NONE + 1; code < ERR_COUNT; code++)
 		if (get(&t->errors[code]))
-			(void)json_object_set_new(object, err_name(code), count_json(get(&t->errors[code])));
+			(void)json_object_set_new(object, err_name(code),
+						  count_json(get(&t->errors[code])));
 	return object;
 }
 
@@ -443,8 +457,8 @@ static void counter(FILE *out, const char *p, const char *name, const char *help
 	(void)fprintf(out, "%s%s %" PRIu64 "\n", p, name, n);
 }
 
-static void labelled(FILE *out, const char *p, const char *name, const char *label, const char *help,
-		     json_t *rows)
+static void labelled(FILE *out, const char *p, const char *name, const char *label,
+		     const char *help, json_t *rows)
 {
 	const char *key;
 	json_t *v;
@@ -495,7 +509,8 @@ int stats_prometheus(int state, FILE *out, const char *prefix, struct err *err)
 		 NAMED_JSON(t->isolation));
 	labelled(out, p, "executions_by_status_total", "status", "Runs by how they ended.",
 		 NAMED_JSON(t->status));
-	labelled(out, p, "executions_by_lang_total", "lang", "Runs by language.", NAMED_JSON(t->lang));
+	labelled(out, p, "executions_by_lang_total", "lang", "Runs by language.",
+		 NAMED_JSON(t->lang));
 	head(out, p, "cpu_seconds_total", "counter", "CPU time of runs.");
 	(void)fprintf(out, "%scpu_seconds_total %.3f\n", p, (double)get(&t->cpu_ms) / 1000);
 	head(out, p, "wait_seconds_total", "counter", "Time that runs waited for a slot.");
@@ -505,10 +520,12 @@ int stats_prometheus(int state, FILE *out, const char *prefix, struct err *err)
 	counter(out, p, "timeouts_total", "Runs that were killed by the clock.", get(&t->timeouts));
 	counter(out, p, "security_violations_total", "Operations that were denied inside a jail.",
 		get(&t->blocked));
-	labelled(out, p, "limits_hit_total", "limit", "Limits that were met.", NAMED_JSON(t->limits));
+	labelled(out, p, "limits_hit_total", "limit", "Limits that were met.",
+		 NAMED_JSON(t->limits));
 	histogram(out, p, t);
 	for (i = 0; i < STATS_COUNTERS; i++)
 		counter(out, p, counters[i].metric, counters[i].help, get(&t->counters[i]));
-	labelled(out, p, "errors_total", "code", "Operations that failed, by code.", errors_json(t));
+	labelled(out, p, "errors_total", "code", "Operations that failed, by code.",
+		 errors_json(t));
 	return ferror(out) ? err_set(err, ERR_INTERNAL, "cannot write the metrics") : 0;
 }

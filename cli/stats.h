@@ -15,28 +15,28 @@
  */
 
 enum stats_counter {
-	STATS_UPLOADS,		/* files */
+	STATS_UPLOADS, /* files */
 	STATS_UPLOAD_BYTES,
-	STATS_DOWNLOADS,	/* files */
+	STATS_DOWNLOADS, /* files */
 	STATS_DOWNLOAD_BYTES,
-	STATS_AUTH_FAILED,	/* requests without a right key, told by the adapter */
-	STATS_RATE_REFUSED,	/* counted by stats_error() */
-	STATS_BUSY_REFUSED,	/* counted by stats_error() */
-	STATS_QUOTA_REFUSED,	/* counted by stats_error() */
-	STATS_POLICY_REFUSED,	/* counted by stats_error() */
-	STATS_ISOLATION_FAILED,	/* counted by stats_error() */
-	STATS_AUDIT_BROKEN,	/* a verification found the chain broken */
+	STATS_AUTH_FAILED, /* requests without a right key, told by the adapter */
+	STATS_RATE_REFUSED, /* counted by stats_error() */
+	STATS_BUSY_REFUSED, /* counted by stats_error() */
+	STATS_QUOTA_REFUSED, /* counted by stats_error() */
+	STATS_POLICY_REFUSED, /* counted by stats_error() */
+	STATS_ISOLATION_FAILED, /* counted by stats_error() */
+	STATS_AUDIT_BROKEN, /* a verification found the chain broken */
 	STATS_COUNTERS
 };
 
 /* A run that took place, however it ended. Strings are words of the answer; NULL: unknown. */
 struct stats_run {
-	const char *status;	/* "success", "timeout", ... */
+	const char *status; /* "success", "timeout", ... */
 	const char *lang, *isolation;
-	const char *const *limits_hit;	/* ends with NULL; may be NULL */
+	const char *const *limits_hit; /* ends with NULL; may be NULL */
 	int64_t wall_ms, cpu_ms, wait_ms;
-	int64_t memory_bytes;	/* peak; 0: not measured */
-	int64_t blocked;	/* denied operations */
+	int64_t memory_bytes; /* peak; 0: not measured */
+	int64_t blocked; /* denied operations */
 };
 
 int stats_run_add(int state, const struct stats_run *run, struct err *err);

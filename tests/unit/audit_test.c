@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static int tests, failures;
@@ -38,14 +39,14 @@ static int fresh(const char *name)
 static int add(int state, const struct config *c, const char *user, const char *action, int n)
 {
 	struct err err = { 0 };
-	json_t *r = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:{s:i},s:{s:s,s:i,s:i,s:i,s:i},s:{s:s,s:s,s:i,s:s}}",
-			      "action", action, "userId", user, "sessionId",
-			      "0b8e9c1e-6a7e-4c5e-9d8e-1f2a3b4c5d6e", "status", n % 5 ? "success" : "error",
-			      "ip", "192.0.2.7", "userAgent", "Mozilla/5.0", "details", "n", n, "execution",
-			      "lang", "python", "durationMs", 31, "exitCode", 0, "memoryMB", 9,
-			      "filesGenerated", 1, "file", "fileId",
-			      "7c1d2e3f-0a1b-4c2d-8e3f-405162738495", "filename", "out.png", "size", 4711,
-			      "mimeType", "image/png");
+	json_t *r = json_pack(
+		"{s:s,s:s,s:s,s:s,s:s,s:s,s:{s:i},s:{s:s,s:i,s:i,s:i,s:i},s:{s:s,s:s,s:i,s:s}}",
+		"action", action, "userId", user, "sessionId",
+		"0b8e9c1e-6a7e-4c5e-9d8e-1f2a3b4c5d6e", "status", n % 5 ? "success" : "error", "ip",
+		"192.0.2.7", "userAgent", "Mozilla/5.0", "details", "n", n, "execution", "lang",
+		"python", "durationMs", 31, "exitCode", 0, "memoryMB", 9, "filesGenerated", 1,
+		"file", "fileId", "7c1d2e3f-0a1b-4c2d-8e3f-405162738495", "filename", "out.png",
+		"size", 4711, "mimeType", "image/png");
 
 	if (audit_append(state, c, r, &err) < 0) {
 		fprintf(stderr, "# %s\n", err.msg);
@@ -116,28 +117,32 @@ static void test_basics(const struct config *c)
 	for (i = 0; i < 10; i++)
 		(void)add(state, c, i % 2 ? "bob" : "alice", i < 5 ? "exec" : "upload", (int)i);
 	ok(is_whole(state, 10), "ten records verify");
-	ok(audit_list(state, &f, &list, NULL) == 0 && json_array_size(list) == 5, "a user's records are found");
+	ok(audit_list(state, &f, &list, NULL) == 0 && json_array_size(list) == 5,
+	   "a user's records are found");
 	json_decref(list);
 	list = NULL;
 	f = (struct audit_filter){ .user = "bob", .action = "exec", .limit = 1 };
 	ok(audit_list(state, &f, &list, NULL) == 0 && json_array_size(list) == 1 &&
-	   json_integer_value(json_object_get(json_array_get(list, 0), "seq")) == 4,
+		   json_integer_value(json_object_get(json_array_get(list, 0), "seq")) == 4,
 	   "a limit gives the newest of a user and an action");
 	json_decref(list);
 	list = NULL;
 	f = (struct audit_filter){ .since_ms = text_now_ms() + 60000 };
 	ok(audit_list(state, &f, &list, NULL) == 0 && json_array_size(list) == 0,
 	   "nothing is newer than the future");
-	r = json_pack("{s:s,s:s,s:s,s:{s:s,s:s},s:{s:s,s:{s:s}},s:{s:i}}", "action", "upload", "status",
-		      "denied", "userId", "x\n{\"seq\":12}\",\"hash\":\"", "file", "filename",
-		      "a\nb\x1b[31m\xe2\x80\xae\",\"hash\":\"", "hash", "0000", "execution", "lang",
-		      "\",\"hash\":\"", "exitCode", "hash", "1", "chain", "through", 9);
-	ok(audit_append(state, c, r, NULL) == 0 && is_whole(state, 11), "a hostile record verifies");
+	r = json_pack("{s:s,s:s,s:s,s:{s:s,s:s},s:{s:s,s:{s:s}},s:{s:i}}", "action", "upload",
+		      "status", "denied", "userId", "x\n{\"seq\":12}\",\"hash\":\"", "file",
+		      "filename", "a\nb\x1b[31m\xe2\x80\xae\",\"hash\":\"", "hash", "0000",
+		      "execution", "lang", "\",\"hash\":\"", "exitCode", "hash", "1", "chain",
+		      "through", 9);
+	ok(audit_append(state, c, r, NULL) == 0 && is_whole(state, 11),
+	   "a hostile record verifies");
 	text = slurp(state, &len);
 	for (i = 0; i < len; i++)
 		lines += text[i] == '\n';
 	ok(lines == 11 && !memchr(text, 0x1b, len) && !strstr(text, "\xe2\x80\xae") &&
-	   !strstr(text, "\"chain\""), "a hostile name makes no line, no escape and no chain member");
+		   !strstr(text, "\"chain\""),
+	   "a hostile name makes no line, no escape and no chain member");
 	free(text);
 	v = verdict(state);
 	(void)snprintf(expect, sizeof(expect), "%llu:%s", (unsigned long long)v.last_seq, v.hash);
@@ -145,7 +150,8 @@ static void test_basics(const struct config *c)
 	ok(audit_verify(state, expect, &v, NULL) == 0 && !v.is_broken && v.is_expected,
 	   "a head that was noted is found again");
 	expect[4] = expect[4] == 'a' ? 'b' : 'a';
-	ok(audit_verify(state, expect, &v, NULL) == 0 && v.is_broken, "a head that was never is missed");
+	ok(audit_verify(state, expect, &v, NULL) == 0 && v.is_broken,
+	   "a head that was never is missed");
 	ok(audit_verify(state, "nonsense", &v, NULL) < 0, "a malformed head is refused");
 	ok(audit_append(state, c, json_object(), NULL) < 0, "a record without action is refused");
 	(void)close(state);
@@ -191,7 +197,8 @@ static void test_tampering(const struct config *c)
 	ok(verdict(state).is_broken, "a log cut within a line is found");
 	spill(state, text, third);
 	ok(add(state, c, "alice", "exec", 9) == 0 && count_action(state, "audit.lost") == 1 &&
-	   verdict(state).is_broken, "an append to a cut log is recorded, and the cut stays found");
+		   verdict(state).is_broken,
+	   "an append to a cut log is recorded, and the cut stays found");
 	spill(state, "", 0);
 	ok(verdict(state).is_broken, "an emptied log is found");
 	free(text);
@@ -203,7 +210,8 @@ static void test_tampering(const struct config *c)
 	(void)unlinkat(state, "audit/head", 0);
 	ok(verdict(state).is_broken, "a removed head is found");
 	ok(add(state, c, "alice", "exec", 3) == 0 && is_whole(state, 5) &&
-	   count_action(state, "audit.rebuilt") == 1, "an append makes the head anew and says so");
+		   count_action(state, "audit.rebuilt") == 1,
+	   "an append makes the head anew and says so");
 	(void)close(state);
 }
 
@@ -221,8 +229,7 @@ static void test_power_loss(const struct config *c)
 	nl = memchr(nl + 1, '\n', len - (size_t)(nl + 1 - text));
 	spill(state, text, (size_t)(nl + 20 - text));
 	boot = strrchr(head, ' ') + 1;
-	memcpy(boot, "11111111-2222", 13);	/* as if written before a reboot */
-	(void)io_replace_file(state, "audit/head", head, head_len, false);
+	memcpy(boot, "11111111-2222", 13); /* as if written before a reboot */
 	{
 		int fd = openat(state, "audit/head", O_WRONLY | O_TRUNC);
 
@@ -253,16 +260,19 @@ static void test_torn(const struct config *c)
 	(void)close(fd);
 	v = verdict(state);
 	ok(!v.is_broken && !strcmp(v.torn_file, "audit.jsonl") && v.torn_offset == (int64_t)len &&
-	   v.torn_bytes == 300, "a torn end verifies and is named");
-	ok(add(state, c, "alice", "exec", 4) == 0 && is_whole(state, 5) && !verdict(state).torn_file[0] &&
-	   count_action(state, "audit.torn") == 1, "the next append records it and the chain goes on");
+		   v.torn_bytes == 300,
+	   "a torn end verifies and is named");
+	ok(add(state, c, "alice", "exec", 4) == 0 && is_whole(state, 5) &&
+		   !verdict(state).torn_file[0] && count_action(state, "audit.torn") == 1,
+	   "the next append records it and the chain goes on");
 	dir = fdopendir(openat(state, "audit", O_RDONLY | O_DIRECTORY));
 	while ((de = readdir(dir)))
 		if (!strncmp(de->d_name, "torn-", 5))
 			(void)snprintf(name, sizeof(name), "audit/%s", de->d_name);
 	(void)closedir(dir);
 	copy = io_read_file(state, name, 4096, &len);
-	ok(copy && len == 300 && !memcmp(copy, text, 300), "the torn bytes are kept in a file of their own");
+	ok(copy && len == 300 && !memcmp(copy, text, 300),
+	   "the torn bytes are kept in a file of their own");
 	free(copy);
 	free(text);
 	(void)close(state);
@@ -284,7 +294,7 @@ static void test_writers(const struct config *c, int writers, int each)
 {
 	int state = fresh("writers"), i, n, status, bad = 0;
 
-	fflush(stdout);
+	(void)fflush(stdout);
 	for (i = 0; i < writers; i++) {
 		if (fork() == 0) {
 			for (n = 0; n < each; n++)
@@ -294,7 +304,8 @@ static void test_writers(const struct config *c, int writers, int each)
 	}
 	while (wait(&status) > 0)
 		bad |= status != 0;
-	ok(!bad && is_whole(state, (uint64_t)(writers * each)), "concurrent writers make one chain");
+	ok(!bad && is_whole(state, (uint64_t)(writers * each)),
+	   "concurrent writers make one chain");
 	(void)close(state);
 }
 
@@ -303,7 +314,7 @@ static void test_kill(const struct config *c, int rounds)
 	int state = fresh("kill"), i, bad = 0, torn = 0;
 	struct config small = *c;
 
-	small.audit_bytes = 60000;	/* rotations are hit too */
+	small.audit_bytes = 60000; /* rotations are hit too */
 	small.audit_keep = 3;
 	fflush(stdout);
 	for (i = 0; i < rounds; i++) {
@@ -332,7 +343,8 @@ static void test_kill(const struct config *c, int rounds)
 	fprintf(stderr, "# %llu records after kills, %d torn ends\n",
 		(unsigned long long)verdict(state).last_seq, torn);
 	ok(!bad, "a chain verifies after each of many kill -9 of its writers");
-	ok(add(state, &small, "alice", "exec", 0) == 0 && is_whole(state, 0), "and is written to again");
+	ok(add(state, &small, "alice", "exec", 0) == 0 && is_whole(state, 0),
+	   "and is written to again");
 	(void)close(state);
 }
 
@@ -370,25 +382,29 @@ static void test_rotation(const struct config *c)
 	audit_cursor_done(&cursor);
 	ok(is_whole(state, 40) && verdict(state).files > 5, "a rotated log verifies");
 	last = 0;
-	ok(audit_walk(state, &all, see, &last, NULL) == 0 && last == 40, "a walk gives all files in order");
+	ok(audit_walk(state, &all, see, &last, NULL) == 0 && last == 40,
+	   "a walk gives all files in order");
 	all.limit = 15;
 	ok(audit_list(state, &all, &list, NULL) == 0 && json_array_size(list) == 15 &&
-	   json_integer_value(json_object_get(json_array_get(list, 0), "seq")) == 26,
+		   json_integer_value(json_object_get(json_array_get(list, 0), "seq")) == 26,
 	   "a list reaches back over files");
 	small.audit_keep = 3;
 	ok(audit_expire(state, &small, text_now_ms(), &files, NULL) == 0 && files > 2 &&
-	   is_whole(state, 0) && verdict(state).first_seq > 1, "files beyond those kept go, signed off");
+		   is_whole(state, 0) && verdict(state).first_seq > 1,
+	   "files beyond those kept go, signed off");
 	small.audit_keep = 0;
 	small.audit_ttl_days = 1;
 	ok(audit_expire(state, &small, text_now_ms(), &files, NULL) == 0 && files == 0,
 	   "what is younger than the time to live stays");
 	v = verdict(state);
-	(void)snprintf(name, sizeof(name), "audit/audit-%020llu.jsonl", (unsigned long long)v.first_seq);
+	(void)snprintf(name, sizeof(name), "audit/audit-%020llu.jsonl",
+		       (unsigned long long)v.first_seq);
 	(void)unlinkat(state, name, 0);
 	v = verdict(state);
 	ok(v.is_broken && strstr(v.why, "missing"), "a file removed by hand is found");
-	ok(audit_expire(state, &small, text_now_ms() + 3 * 86400000LL, &files, NULL) == 0 && files > 0 &&
-	   is_whole(state, 0), "what is older than the time to live goes");
+	ok(audit_expire(state, &small, text_now_ms() + 3 * 86400000LL, &files, NULL) == 0 &&
+		   files > 0 && is_whole(state, 0),
+	   "what is older than the time to live goes");
 	(void)close(state);
 }
 
@@ -423,9 +439,12 @@ static void test_erasure(const struct config *c)
 		(void)add(state, &small, i % 2 ? "alice" : "mallory", "exec", i);
 	ok(audit_erase(state, &small, "mallory", &n, NULL) == 0 && n == 10, "a user is erased");
 	v = verdict(state);
-	ok(!v.is_broken && v.erased == 10 && v.records == 21, "the chain verifies with ten blank records");
-	ok(!is_anywhere(state, "mallory") && is_anywhere(state, "alice"), "nothing names the user any more");
-	ok(add(state, &small, "alice", "exec", 1) == 0 && is_whole(state, 22), "the log is written to again");
+	ok(!v.is_broken && v.erased == 10 && v.records == 21,
+	   "the chain verifies with ten blank records");
+	ok(!is_anywhere(state, "mallory") && is_anywhere(state, "alice"),
+	   "nothing names the user any more");
+	ok(add(state, &small, "alice", "exec", 1) == 0 && is_whole(state, 22),
+	   "the log is written to again");
 	ok(audit_erase(state, &small, "mallory", &n, NULL) == 0 && n == 0 && is_whole(state, 22),
 	   "erasing again changes nothing");
 	text = slurp(state, &len);
@@ -444,8 +463,8 @@ static void test_alert(const struct config *c)
 	char command[200], *text = NULL;
 	int state = fresh("alert"), i;
 
-	(void)snprintf(command, sizeof(command), "echo \"$SBX_ALERT $SBX_ALERT_MESSAGE\" >%s/alert/said",
-		       base);
+	(void)snprintf(command, sizeof(command),
+		       "echo \"$SBX_ALERT $SBX_ALERT_MESSAGE\" >%s/alert/said", base);
 	loud.alert_command = command;
 	ok(audit_alert(&loud, "audit", "line\n1", NULL) == 0, "an alert command is started");
 	while (wait(NULL) > 0)
@@ -462,6 +481,7 @@ static void test_speed(const struct config *c, int records)
 	int state = fresh("speed"), i;
 	struct config big = *c;
 	int64_t start = io_now_us(), took;
+	clock_t cpu;
 
 	big.audit_bytes = 64 << 20;
 	for (i = 0; i < records; i++)
@@ -469,11 +489,15 @@ static void test_speed(const struct config *c, int records)
 	took = io_now_us() - start;
 	fprintf(stderr, "# append: %.1f us each\n", (double)took / records);
 	start = io_now_us();
+	cpu = clock();
 	ok(is_whole(state, (uint64_t)records), "a long log verifies");
+	cpu = clock() - cpu;
 	took = io_now_us() - start;
-	fprintf(stderr, "# verify of %d records: %.3f s, %.1f MB\n", records, (double)took / 1e6,
-		(double)verdict(state).bytes / 1e6);
-	ok(took <= (int64_t)records * 5, "at most five seconds for a million records");
+	fprintf(stderr, "# verify of %d records: %.3f s, CPU %.3f s, %.1f MB\n", records,
+		(double)took / 1e6, (double)cpu / CLOCKS_PER_SEC, (double)verdict(state).bytes / 1e6);
+	/* CPU time: other work on the machine says nothing about the code */
+	ok((double)cpu / CLOCKS_PER_SEC <= records * 5e-6,
+	   "at most five seconds for a million records");
 	(void)close(state);
 }
 
@@ -497,7 +521,6 @@ int main(void)
 	test_speed(&c, is_long ? 1000000 : 5000);
 	printf("1..%d\n", tests);
 	(void)close(base_fd);
-	(void)io_remove_tree(AT_FDCWD, base);
 	{
 		int root = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 

@@ -6,7 +6,7 @@
  *
  * With -DFILTER_ARCH_AARCH64 it expects the filters of that architecture, on any machine.
  */
-#include "../../helper/filter_data.h"
+#include "filter_data.h"
 #include "filters.inc"
 
 #include <asm/termbits.h>

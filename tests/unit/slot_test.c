@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "config.h"
 #include "cleanup.h"
+#include "config.h"
 #include "io.h"
 #include "slot.h"
 
@@ -38,17 +38,19 @@ static void test_limits(int state, struct config *c)
 	b = taken(state, c, "alice", &err);
 	ok(a >= 0 && b >= 0 && (fcntl(a, F_GETFD) & FD_CLOEXEC), "two slots of a user are two");
 	ok(taken(state, c, "alice", &err) < 0 && err.code == ERR_BUSY && err.retry_ms > 0 &&
-	   strstr(err.msg, "slots_user is 2") && strstr(err.msg, "/etc/sbx.json"),
+		   strstr(err.msg, "slots_user is 2") && strstr(err.msg, "/etc/sbx.json"),
 	   "the third is refused, with limit and origin");
 	d = taken(state, c, "bob", &err);
 	ok(d >= 0 && taken(state, c, "carol", &err) < 0, "three of the host are three");
-	ok(slot_count(state, &running, &waiting, NULL) == 0 && running == 3 && waiting == 0, "three are counted");
+	ok(slot_count(state, &running, &waiting, NULL) == 0 && running == 3 && waiting == 0,
+	   "three are counted");
 	(void)close(a);
 	a = taken(state, c, "carol", &err);
 	ok(a >= 0, "what is closed is free");
 	c->wait_ms = 60;
 	start = io_now_ms();
-	ok(taken(state, c, "dave", &err) < 0 && io_now_ms() - start >= 60 && io_now_ms() - start < 1000,
+	ok(taken(state, c, "dave", &err) < 0 && io_now_ms() - start >= 60 &&
+		   io_now_ms() - start < 1000,
 	   "one waits for as long as was set");
 	c->wait_ms = 0;
 	(void)close(a);
@@ -56,7 +58,8 @@ static void test_limits(int state, struct config *c)
 	(void)close(d);
 	ok(slot_count(state, &running, &waiting, NULL) == 0 && running == 0, "nothing is left");
 	c->pressure_percent = 1;
-	ok(taken(state, c, "alice", &err) < 0 && strstr(err.msg, "memory"), "a host under pressure refuses");
+	ok(taken(state, c, "alice", &err) < 0 && strstr(err.msg, "memory"),
+	   "a host under pressure refuses");
 	c->pressure_percent = 0;
 }
 
@@ -66,9 +69,11 @@ struct shared {
 
 static int raise_to(int *counter, int *most)
 {
-	int n = __atomic_add_fetch(counter, 1, __ATOMIC_SEQ_CST), m = __atomic_load_n(most, __ATOMIC_SEQ_CST);
+	int n = __atomic_add_fetch(counter, 1, __ATOMIC_SEQ_CST),
+	    m = __atomic_load_n(most, __ATOMIC_SEQ_CST);
 
-	while (n > m && !__atomic_compare_exchange_n(most, &m, n, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	while (n > m &&
+	       !__atomic_compare_exchange_n(most, &m, n, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		;
 	return n;
 }
@@ -88,14 +93,15 @@ static void compete(int state, const struct config *c, struct shared *s, int i)
 	(void)__atomic_sub_fetch(&s->now[u], 1, __ATOMIC_SEQ_CST);
 	(void)__atomic_sub_fetch(&s->host, 1, __ATOMIC_SEQ_CST);
 	if (i % 5 == 0)
-		(void)kill(getpid(), SIGKILL);	/* still holding it */
+		(void)kill(getpid(), SIGKILL); /* still holding it */
 	_exit(0);
 }
 
 static void test_processes(int state, const struct config *given, int processes)
 {
 	struct config c = *given;
-	struct shared *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct shared *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int64_t running, waiting, start = io_now_ms();
 	int i, status, refused = 0;
 
@@ -109,9 +115,11 @@ static void test_processes(int state, const struct config *given, int processes)
 		refused += WIFEXITED(status) && WEXITSTATUS(status) != 0;
 	fprintf(stderr, "# %d processes: %d ms, most %d %d %d host %d\n", processes,
 		(int)(io_now_ms() - start), s->most[0], s->most[1], s->most[2], s->host_most);
-	ok(s->most[0] <= 2 && s->most[1] <= 2 && s->most[2] <= 2, "no user is ever above its slots");
+	ok(s->most[0] <= 2 && s->most[1] <= 2 && s->most[2] <= 2,
+	   "no user is ever above its slots");
 	ok(s->host_most <= 3, "the host is never above its slots");
-	ok(refused == 0 && s->served[0] + s->served[1] + s->served[2] == processes, "all who wait are served");
+	ok(refused == 0 && s->served[0] + s->served[1] + s->served[2] == processes,
+	   "all who wait are served");
 	ok(slot_count(state, &running, &waiting, NULL) == 0 && running == 0 && waiting == 0,
 	   "no lock and no place is left");
 	(void)munmap(s, sizeof(*s));
@@ -137,7 +145,7 @@ static pid_t queue_up(int state, const struct config *c, const char *user, char 
 		int fd = -1, got;
 		char said;
 
-		(void)close(held);	/* a copy would keep the parent's slot */
+		(void)close(held); /* a copy would keep the parent's slot */
 		got = slot_take(state, c, user, &fd, NULL, NULL);
 		said = got < 0 ? '-' : mark;
 
@@ -197,7 +205,8 @@ static void test_queue(int state, const struct config *given)
 	for (i = 0; i < 3; i++)
 		pids[i] = queue_up(state, &c, "greedy", 'g', pipes[1], fd);
 	wait_for(state, 3);
-	ok(taken(state, &c, "greedy", &err) < 0 && err.code == ERR_BUSY && strstr(err.msg, "queue is 3"),
+	ok(taken(state, &c, "greedy", &err) < 0 && err.code == ERR_BUSY &&
+		   strstr(err.msg, "queue is 3"),
 	   "a full queue refuses at once");
 	(void)queue_up(state, &c, "modest", 'm', pipes[1], fd);
 	(void)!read(pipes[0], &byte, 1);
@@ -222,7 +231,9 @@ static void test_queue(int state, const struct config *given)
 int main(void)
 {
 	char base[] = "/tmp/sbx-slot-XXXXXX";
-	struct config c = { .slots_user = 2, .slots_total = 3, .queue = 10,
+	struct config c = { .slots_user = 2,
+			    .slots_total = 3,
+			    .queue = 10,
 			    .origins = json_pack("{s:s}", "slots_user", "/etc/sbx.json") };
 	int state, root = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC), i;
 	bool is_long = getenv("SBX_LONG") != NULL;

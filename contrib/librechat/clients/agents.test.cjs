@@ -135,7 +135,7 @@ for (const [generation, { hasBash, hasHeader }] of Object.entries(GENERATIONS)) 
           { type: 'tool_call', id: 'c', name: tool.name, args: { code: 'import time\nwhile True: time.sleep(0.1)', timeout: 60_000 }, toolMap: toolMap([]), toolDefs },
           { signal: gone.signal },
         ))
-        await help.until(async () => (await help.get(server, '/api/v1/stats')).json.adapter.running === 0, 'the end of the run')
+        await help.until(() => server.app.load().running === 0, 'the end of the run')
       })
     }
   })

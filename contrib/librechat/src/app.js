@@ -89,6 +89,7 @@ export async function buildApp(cfg, { log, env = process.env }) {
   for (const prefix of PREFIXES) interpreterRoutes(app, prefix, parts)
   restRoutes(app, parts)
   if (cfg.mcp) mcpRoute(app, parts)
+  app.decorate('load', parts.gate.state)
   app.addHook('onClose', async () => parts.programmatic.close())
   return app
 }

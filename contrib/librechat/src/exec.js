@@ -86,9 +86,8 @@ export function references(files, principal) {
   return refs
 }
 
-export function mounts(refs, principal) {
-  return refs.map(({ id, name, user }) => (user === principal.user ? { id, name } : { id, name, user }))
-}
+/** The owner always stands beside the id: sbx may trust this program with everybody's files. */
+export const mounts = (refs) => refs.map(({ id, name, user }) => ({ id, name, user }))
 
 export function limits(cfg, wallMs) {
   const wanted = [wallMs, cfg.timeoutMs].filter((n) => n !== undefined)
@@ -142,7 +141,7 @@ export class Exec {
     const leave = await this.gate.enter(principal, signal)
     try {
       const refs = given ?? await this.sessionFiles(body.session_id, { principal, signal, client })
-      const doc = await this.run({ lang, code, args, files: mounts(refs, principal), limits: limits(this.cfg, wallMs) },
+      const doc = await this.run({ lang, code, args, files: mounts(refs), limits: limits(this.cfg, wallMs) },
         { principal, signal, client })
       log.debug({ exec: doc.exec_id, status: doc.status, skipped: doc.skipped?.length }, 'run')
       return answer(doc, refs, this.cfg)
@@ -222,6 +221,9 @@ export function outcome(doc, cfg) {
   return { stdout: out.text, stderr, status, code: doc.exit_code ?? null, signal: doc.signal ?? null }
 }
 
+// Skipped, but nothing that anybody would miss: inputs, links, sockets. All else is an output that was lost.
+const NO_OUTPUT = /not found|not a regular file|read.?only/i
+
 /** Files in the shape of the interface: outputs, replaced inputs, what is gone, what could not be kept. */
 export function filesOf(doc, refs) {
   const session = doc.session
@@ -246,7 +248,7 @@ export function filesOf(doc, refs) {
     const ref = byName.get(name)
     if (ref && /read.?only/i.test(reason)) files.push({ id: ref.id, name, storage_session_id: ref.storage, inherited: true })
   }
-  const failed = skipped.filter(({ reason }) => /limit|large|big|many|quota|full|space|exceed|not committed/i.test(reason)).length
+  const failed = skipped.filter(({ reason }) => !NO_OUTPUT.test(reason)).length
   return {
     files,
     ...(gone.length && { deleted_files: gone }),

@@ -34,8 +34,10 @@ export class Programmatic {
     return { cancelled }
   }
 
-  close() {
-    for (const run of this.#alive) this.#drop(run, 'cancelled')
+  async close() {
+    const runs = [...this.#alive]
+    for (const run of runs) this.#drop(run, 'cancelled')
+    await Promise.all(runs.map((run) => run.process.ended))
   }
 
   async #begin(body, context) {
@@ -55,7 +57,7 @@ export class Programmatic {
       const profile = this.cfg.toolsProfile ?? this.cfg.profile
       const request = {
         user: principal.user, commit: 'always', missing: 'skip', id_form: 'short',
-        ...(profile && { profile }), files: mounts(refs, principal), limits: ceilings,
+        ...(profile && { profile }), files: mounts(refs), limits: ceilings,
       }
       return await insist(request, async (r) => {
         const process = new ToolRun({ sbx: this.sbx, request: r, program, lang, tools, outputMax: this.cfg.outputMax, client })

@@ -89,22 +89,23 @@ export async function finish(child, answer, { signal, timeoutMs, kill = stop } =
   signal?.addEventListener('abort', onAbort, { once: true })
   if (signal?.aborted) onAbort()
   try {
-    const [{ exit }, bytes] = await Promise.all([child.ended, answer])
-    return readDocument(bytes.toString('utf8'), exit)
+    const [{ exit, signal: death }, bytes] = await Promise.all([child.ended, answer])
+    return readDocument(bytes.toString('utf8'), exit, death)
   } finally {
     clearTimeout(timer)
     signal?.removeEventListener('abort', onAbort)
   }
 }
 
-export function readDocument(text, exit) {
+export function readDocument(text, exit, death) {
+  const none = new SbxError({ message: `sbx gave no answer (${death ?? `status ${exit}`}, ${text.length} characters)` }, exit || 70)
   let doc
   try {
     doc = JSON.parse(text)
   } catch {
-    throw new SbxError({ message: 'sbx gave no answer' }, exit || 70)
+    throw none
   }
-  if (doc === null || typeof doc !== 'object' || Array.isArray(doc)) throw new SbxError({ message: 'sbx gave no answer' })
+  if (doc === null || typeof doc !== 'object' || Array.isArray(doc)) throw none
   if (doc.ok !== true) throw new SbxError(doc.error ?? {}, exit || 70)
   return doc
 }

@@ -38,17 +38,17 @@ export class ToolRun {
   constructor({ sbx, request, program, lang, tools, outputMax, client }) {
     this.#tools = new Set(tools.map((tool) => tool.name))
     this.#outputMax = outputMax
-    this.#child = sbx.start(['exec', '--stream', '--json', '--die-with-parent'], { extra: 1, client })
+    this.#child = sbx.start(['exec', '--json', '--die-with-parent'], { extra: 1, client })
     this.#inner = new Lines(CALL_MAX * 2, (line) => this.#said(line), () => this.fail('stdout length exceeded'))
     const events = new Lines(EVENT_MAX, (line) => this.#event(line), () => this.fail('Execution failed or timed out'))
     this.#child.stdout?.setEncoding('utf8').on('data', (text) => events.push(text))
-    this.#child.stdin?.end(JSON.stringify({ ...request, lang: 'python', code: RUNNER, stdin_fd: BYTES_FD }))
+    this.#child.stdin?.end(JSON.stringify({ ...request, lang: 'python', code: RUNNER, stdin_fd: BYTES_FD, stream: true }))
     this.#send({ lang, code: program, tools, out: outputMax })
     this.#child.ended.then(({ exit }) => this.#ended(exit))
   }
 
-  get isOver() {
-    return this.#result !== undefined
+  get ended() {
+    return this.#child.ended
   }
 
   /** Runs until the program has calls or an end: { calls } or { end }. Rejects when sbx refused the request. */

@@ -153,7 +153,7 @@ describe('files of a run', () => {
   })
   test('two references of one name, and a name that is a folder of another, do not end the conversation', async () => {
     const { files } = await py('open("/mnt/data/p","w").write("1"); open("/mnt/data/q","w").write("2")')
-    const [p, q] = files
+    const [p, q] = ['p', 'q'].map((name) => files.find((file) => file.name === name))
     assert.equal((await exec(server, { lang: 'bash', code: 'cat n', files: [ref(p, { name: 'n' }), ref(q, { name: 'n' })] })).stdout, '2')
     assert.equal((await exec(server, { lang: 'bash', code: 'cat n/m', files: [ref(p, { name: 'n' }), ref(q, { name: 'n/m' })] })).stdout, '2')
   })

@@ -143,7 +143,7 @@ const PROGRAMS = { python: ['python3'], py: ['python3'], javascript: ['node'], j
 
 async function exec() {
   const doc = request()
-  const isStream = options.includes('--stream')
+  const isStream = doc.stream === true
   const run = PROGRAMS[doc.lang]
   if (!run) fail('E_REQUEST', `unknown language '${doc.lang}'`, { pointer: '/lang' })
   for (const [key, ceiling] of Object.entries(CEILING)) {

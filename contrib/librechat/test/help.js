@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A running adapter for a test, and small ways to talk to it.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,6 +21,11 @@ export async function adapter(settings = {}) {
     SBX: isReal ? process.env.SBX_REAL : FAKE, SBX_STORAGE: join(dir, 'storage'), SBX_STATE: join(dir, 'state'),
     SANDBOX_API_KEY: KEY, SBX_ADAPTER_QUEUE_WAIT_MS: '20000', ...settings,
   }
+  if (isReal && !env.SBX_CONFIG) {
+    // Files of agents and skills belong to others; only a trusted caller may mount them.
+    env.SBX_CONFIG = join(dir, 'sbx.json')
+    writeFileSync(env.SBX_CONFIG, '{"trusted":["*"],"user_sessions":100000,"slots_user":100}')
+  }
   const cfg = loadConfig(env)
   const logged = []
   const log = pino({ level: 'trace' }, { write: (line) => logged.push(line) })
@@ -33,7 +38,7 @@ export async function adapter(settings = {}) {
     requests: () => readFileSync(join(env.SBX_STORAGE, 'requests'), 'utf8').trim().split('\n').map((line) => JSON.parse(line)),
     async close() {
       await app.close()
-      rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
+      rmSync(dir, { recursive: true, force: true, maxRetries: 30, retryDelay: 100 })
     },
   }
 }

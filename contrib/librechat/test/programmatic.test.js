@@ -16,7 +16,7 @@ after(() => server.close())
 
 const begin = async (code, more = {}) => (await post(server, PATH, { code, tools: TOOLS, timeout: 10_000, ...more })).json
 const go = async ({ continuation_token: token }, results) => (await post(server, PATH, { continuation_token: token, tool_results: results })).json
-const running = async () => (await get(server, '/api/v1/stats')).json.adapter.running
+const running = async () => server.app.load().running
 
 /** Runs a program to its end with a function for every call; tells the answer and the sizes of the rounds. */
 async function play(code, answerTo, more) {
