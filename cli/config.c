@@ -39,7 +39,7 @@ static const char defaults[] =
 	"{\"profile\":\"default\",\"run_as\":\"sbx\",\"cgroup\":\"auto\",\"proc\":\"fresh\","
 	"\"workspace\":\"auto\",\"require\":[],\"trusted\":[],\"fsync\":true,\"user_object_id\":false,"
 	"\"keep_code\":false,\"audit\":true,\"upload_bytes\":1073741824,\"session_bytes\":4294967296,"
-	"\"session_files\":20000,\"user_bytes\":17179869184,\"user_sessions\":1000,"
+	"\"session_files\":20000,\"user_bytes\":17179869184,\"user_sessions\":100000,"
 	"\"session_ttl_ms\":0,\"storage_bytes\":0,\"pressure_percent\":90,\"slots_user\":5,"
 	"\"slots_total\":64,\"wait_ms\":30000,\"queue\":1000,\"rate_per_minute\":0,\"rate_burst\":10,"
 	"\"day_runs\":0,\"day_cpu_ms\":0,\"day_bytes\":0,\"audit_bytes\":67108864,\"audit_keep\":100,"

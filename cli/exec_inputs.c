@@ -77,12 +77,8 @@ static struct session *other_session(struct exec *x, const char *user, const cha
 	for (i = 0; i < x->other_count; i++)
 		if (!strcmp(user, x->others[i].user) && !strcmp(id, x->others[i].id))
 			return &x->others[i];
-	if (x->other_count == 64) {	/* pointers into the table are held: it does not move */
-		(void)err_set(err, ERR_REQUEST, "files of more than 64 other sessions");
-		return NULL;
-	}
-	if (!x->others)
-		x->others = calloc(64, sizeof(*x->others));
+	if (!x->others)	/* one for each file at most, so it never moves: pointers into it are held */
+		x->others = calloc(json_array_size(x->request->files) + 1, sizeof(*x->others));
 	more = x->others ? &x->others[x->other_count] : NULL;
 	if (!more || session_open(x->call, user, id, more, err) < 0)
 		return NULL;

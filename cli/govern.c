@@ -1,36 +1,251 @@
 // SPDX-License-Identifier: Apache-2.0
+/*
+ * Rates, budgets, slots, counters, history and audit around every verb. What is only told (counters,
+ * history, audit) never makes an operation fail that has been done; a person sees why on stderr.
+ */
 #include "govern.h"
+
+#include "audit.h"
+#include "config.h"
+#include "exec.h"
+#include "history.h"
+#include "io.h"
+#include "pressure.h"
+#include "rate.h"
+#include "slot.h"
+#include "stats.h"
+#include "text.h"
+
+#include <nettle/sha2.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { LOOK_AGAIN_MS = 50 };
+
+static int wait_for_room(const struct config *config, int64_t *waited, struct err *err)
+{
+	struct timespec pause = { 0, LOOK_AGAIN_MS * 1000000L };
+	int64_t begin = io_now_ms();
+
+	while (pressure_check(config, err) < 0) {
+		if (err->code != ERR_BUSY || io_now_ms() - begin >= config->wait_ms)
+			return -1;
+		(void)nanosleep(&pause, NULL);
+		memset(err, 0, sizeof(*err));
+	}
+	*waited = io_now_ms() - begin;
+	return 0;
+}
 
 int govern_admit(struct call *call, int *ret_slot, int64_t *ret_wait_ms, struct err *err)
 {
-	(void)call;
-	(void)err;
+	const struct config *c = call->config;
+	int state = call_state(call, err);
+	int64_t waited = 0, queued = 0;
+
 	*ret_slot = -1;
-	*ret_wait_ms = 0;
+	if (state < 0 || (c->pressure_percent && wait_for_room(c, &waited, err) < 0))
+		return -1;
+	if ((c->day_runs || c->day_cpu_ms || c->day_bytes) &&
+	    budget_take(state, c, call->user, text_now_ms(), err) < 0)
+		return -1;
+	if (slot_take(state, c, call->user, ret_slot, &queued, err) < 0)
+		return -1;
+	*ret_wait_ms = waited + queued;
 	return 0;
 }
 
 int govern_rate(struct call *call, const char *verb, struct err *err)
 {
-	(void)call;
-	(void)verb;
-	(void)err;
-	return 0;
+	int state;
+
+	if (!call->config->rate_per_minute)
+		return 0;
+	state = call_state(call, err);
+	return state < 0 ? -1 : rate_take(state, call->config, call->user, verb, text_now_ms(), err);
 }
 
-void govern_run(struct call *call, struct exec *exec, json_t *answer, const struct err *err)
+static const char *text_of(json_t *object, const char *name)
 {
-	(void)call;
-	(void)exec;
-	(void)answer;
-	(void)err;
+	return json_string_value(json_object_get(object, name));
+}
+
+static void hash_text(const char *text, char *ret)
+{
+	struct sha256_ctx hash;
+	uint8_t digest[SHA256_DIGEST_SIZE];
+	size_t i;
+
+	sha256_init(&hash);
+	sha256_update(&hash, strlen(text), (const uint8_t *)text);
+	sha256_digest(&hash, sizeof(digest), digest);
+	for (i = 0; i < sizeof(digest); i++)
+		(void)snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+}
+
+/* What a run was, without a byte of what it printed. */
+static json_t *receipt(struct exec *x, json_t *answer)
+{
+	static const char *const members[] = {
+		"exec_id", "session", "revision", "committed", "status", "exit_code", "signal", "limits_hit",
+		"files", "skipped", "usage", "timing", "limits", "isolation", "blocked", "lang", "lang_version",
+		"profile",
+	};
+	json_t *r = json_object(), *inputs = json_array();
+	char hash[65], time[32];
+	size_t i;
+
+	for (i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		(void)json_object_set(r, members[i], json_object_get(answer, members[i]));
+	/* kept ids are long ones, whatever form the caller asked for */
+	(void)json_object_set_new(r, "exec_id", json_string(x->stage.exec));
+	(void)json_object_set_new(r, "session", json_string(x->session.id));
+	(void)json_object_set_new(r, "time", json_string(text_time(text_now_ms(), time)));
+	for (i = 0; i < x->stage.count && i < 1000; i++)
+		(void)json_array_append_new(inputs, json_pack("{s:s,s:s,s:s}", "id", x->stage.inputs[i].entry.id, "name",
+							     x->stage.inputs[i].entry.name, "sha256",
+							     x->stage.inputs[i].entry.sha256));
+	(void)json_object_set_new(r, "inputs", inputs);
+	if (x->request->code) {
+		hash_text(x->request->code, hash);
+		(void)json_object_set_new(r, "code_sha256", json_string(hash));
+		if (x->call->config->keep_code)
+			(void)json_object_set_new(r, "code", json_text(x->request->code, strlen(x->request->code)));
+	} else {
+		(void)json_object_set_new(r, "command", json_from_strings(x->spec.argv));
+	}
+	return r;
+}
+
+static void count_run(int state, struct exec *x, json_t *answer)
+{
+	json_t *usage = json_object_get(answer, "usage"), *hits = json_object_get(answer, "limits_hit"), *v;
+	const char *limits[16] = { NULL };
+	struct stats_run run = { .status = x->status, .lang = text_of(answer, "lang"), .isolation = "userns",
+				 .limits_hit = limits, .wait_ms = x->wait_ms,
+				 .wall_ms = json_integer_value(json_object_get(usage, "wall_ms")),
+				 .cpu_ms = json_integer_value(json_object_get(usage, "cpu_ms")),
+				 .memory_bytes = json_integer_value(json_object_get(usage, "memory_peak_bytes")),
+				 .blocked = x->run.report.blocked_total };
+	size_t i;
+
+	json_array_foreach(hits, i, v)
+		if (i < 15)
+			limits[i] = json_string_value(v);
+	(void)stats_run_add(state, &run, NULL);
+}
+
+void govern_run(struct call *call, struct exec *x, json_t *answer, const struct err *err)
+{
+	int state = call_state(call, NULL);
+
+	if (state < 0)
+		return;
+	if (!answer) {
+		if (err->code == ERR_ISOLATION && call->config->alert_command)
+			(void)audit_alert(call->config, "isolation", err->msg, NULL);
+		return;
+	}
+	count_run(state, x, answer);
+	if (call->config->day_cpu_ms || call->config->day_bytes) {
+		struct budget used = { .cpu_ms = x->run.report.cpu_us / 1000, .bytes = x->collect.bytes };
+
+		(void)budget_charge(state, call->user, &used, text_now_ms(), NULL);
+	}
+	AUTO_JSON json_t *r = receipt(x, answer);
+	(void)history_add(state, call->user, r, NULL);
+}
+
+/* The members of a record that one verb or another has. */
+static void add_details(json_t *record, const char *verb, json_t *request, json_t *answer)
+{
+	json_t *files = json_object_get(answer, "files"), *usage = json_object_get(answer, "usage");
+	json_t *file = json_array_get(files, 0);
+
+	if (!strcmp(verb, "exec") && answer)
+		(void)json_object_set_new(record, "execution", json_pack("{s:O?,s:O?,s:O?,s:f,s:I}", "lang",
+			json_object_get(answer, "lang"), "durationMs", json_object_get(usage, "wall_ms"), "exitCode",
+			json_object_get(answer, "exit_code"), "memoryMB",
+			(double)json_integer_value(json_object_get(usage, "memory_peak_bytes")) / 1048576.0,
+			"filesGenerated", (json_int_t)json_array_size(files)));
+	if (!strcmp(verb, "upload") && file)
+		(void)json_object_set_new(record, "file", json_pack("{s:O?,s:O?,s:O?,s:O?}", "fileId",
+			json_object_get(file, "id"), "filename", json_object_get(file, "name"), "size",
+			json_object_get(file, "size"), "mimeType", json_object_get(file, "mime")));
+	if (json_object_get(answer, "exec_id")) {
+		json_t *d = json_object(), *blocked = json_object_get(answer, "blocked");
+
+		(void)json_object_set(d, "execId", json_object_get(answer, "exec_id"));
+		(void)json_object_set(d, "status", json_object_get(answer, "status"));
+		if (json_array_size(blocked))
+			(void)json_object_set(d, "blocked", blocked);
+		(void)json_object_set_new(record, "details", d);
+	} else if (json_array_size(files) > 1) {
+		(void)json_object_set_new(record, "details", json_pack("{s:I}", "files", (json_int_t)json_array_size(files)));
+	}
+	if (!json_object_get(record, "sessionId") && json_is_string(json_object_get(request, "session")))
+		(void)json_object_set(record, "sessionId", json_object_get(request, "session"));
+}
+
+/* What only looks at sbx itself is no operation on anybody's data. */
+static bool is_audited(const char *verb)
+{
+	static const char *const quiet[] = { "audit", "history", "show", "stats", "dashboard", "ps", "top", "attack" };
+	size_t i;
+
+	for (i = 0; i < sizeof(quiet) / sizeof(quiet[0]); i++)
+		if (!strcmp(quiet[i], verb))
+			return false;
+	return true;
+}
+
+static void count_bytes(int state, const char *verb, json_t *answer)
+{
+	json_t *v;
+	int64_t sum = 0;
+	size_t i;
+
+	if (!strcmp(verb, "upload")) {
+		json_array_foreach(json_object_get(answer, "files"), i, v)
+			sum += json_integer_value(json_object_get(v, "size"));
+		(void)stats_count(state, STATS_UPLOADS, (int64_t)json_array_size(json_object_get(answer, "files")), NULL);
+		(void)stats_count(state, STATS_UPLOAD_BYTES, sum, NULL);
+	} else if (!strcmp(verb, "get")) {
+		(void)stats_count(state, STATS_DOWNLOADS, 1, NULL);
+		(void)stats_count(state, STATS_DOWNLOAD_BYTES, json_integer_value(json_object_get(answer, "size")), NULL);
+	}
 }
 
 void govern_audit(struct call *call, const char *verb, json_t *request, json_t *answer, const struct err *err)
 {
-	(void)call;
-	(void)verb;
-	(void)request;
-	(void)answer;
-	(void)err;
+	struct err own = { 0 };
+	int state;
+
+	if (!is_audited(verb) || !call->user[0])
+		return;
+	state = call_state(call, NULL);
+	if (state < 0)
+		return;
+	if (err)
+		(void)stats_error(state, err->code, NULL);
+	else
+		count_bytes(state, verb, answer);
+	if (!call->config->audit)
+		return;
+	json_t *record = json_pack("{s:s,s:s,s:s}", "action", verb, "userId", call->user, "status",
+				   !err ? "success" : err->code == ERR_NOT_FOUND || err->code == ERR_POLICY ||
+				   err->code == ERR_RATE ? "denied" : "error");
+	if (call->ip)
+		(void)json_object_set_new(record, "ip", json_text(call->ip, strlen(call->ip)));
+	if (call->user_agent)
+		(void)json_object_set_new(record, "userAgent", json_text(call->user_agent, strlen(call->user_agent)));
+	if (json_object_get(answer, "session"))
+		(void)json_object_set(record, "sessionId", json_object_get(answer, "session"));
+	add_details(record, verb, request, answer);
+	if (err)
+		(void)json_object_set_new(record, "error", json_pack("{s:s,s:o}", "code", err_name(err->code), "message",
+							       json_text(err->msg, strlen(err->msg))));
+	if (audit_append(state, call->config, record, &own) < 0)
+		(void)audit_alert(call->config, "audit", own.msg, NULL);
 }

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 enum { REQUEST_MAX = 64 << 20 };
@@ -243,6 +244,17 @@ static int start(const char *program, const struct verb *verb, int argc, char **
 	return status;
 }
 
+/* Files of many sessions are open at once; the jail sets its own limit. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *program = name_of(argc ? argv[0] : NULL);
@@ -250,6 +262,7 @@ int main(int argc, char **argv)
 	struct err err = { 0 };
 
 	(void)umask(077);
+	raise_descriptors();
 	if (argc < 2) {
 		help(program, stderr);
 		return 2;

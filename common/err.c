@@ -29,6 +29,8 @@ static const struct {
 };
 
 static int fill(struct err *err, enum err_code code, int sys, const char *fmt, va_list ap)
+	__attribute__((format(printf, 4, 0)));
+static int fill(struct err *err, enum err_code code, int sys, const char *fmt, va_list ap)
 {
 	if (!err)
 		return -1;

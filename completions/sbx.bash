@@ -25,6 +25,11 @@ dashboard::-o= --output= --title= --storage --storage-of= --health= --refresh=
 ps::-u= --user=
 top::-u= --user= --interval= --count=
 kill::-u= --user=
+image:build ls check:--mirror= --suite= --from= --locked
+libs::-u= --user= -p= --profile= -l= --lang=
+prompt::-u= --user= -p= --profile= -l= --lang= --part=
+render::-u= --user= -s= --session= -p= --profile= --png --pdf --static --full-page --width= --height= --scale= --wait= --name=
+tool::-u= --user= -s= --session= -p= --profile= -c= --code= -a= --arg=
 '
 _sbx_common='--json --request= --die-with-parent -h --help'
 

@@ -199,19 +199,20 @@ codes() { sed -nE 's/.*\{ "(E_[A-Z_]+)", ([0-9]+), "([^"]*)" \}.*/\1 \2 \3/p' "$
 
 # --- requests and answers -------------------------------------------------------------------------
 @test "every documented member of a request is known to its command" {
-	local verb path request
+	local verb line
 	for verb in $(verbs); do
 		[ -f "$MAN/sbx-$verb.1" ] || continue
-		while read -r path _; do
-			# a value of the wrong type: a member that is known is refused for that
-			request=$(jq -cn --arg p "$path" '
-				def build(p): if p == [] then {x: {x: []}} elif p[0] == "*" then [build(p[1:])] else {(p[0]): build(p[1:])} end;
-				build($p | split("/"))')
-			request "$verb" "$request"
-			jq -e '.ok == false and .error.code == "E_REQUEST" and .error.message != "unknown member"' "$TMP/.out" >/dev/null ||
-				jq -e --arg p "$path" '(.error.message // "") != "unknown member" or (.error.pointer // "") != "/" + ($p | gsub("\\*"; "0"))' "$TMP/.out" >/dev/null ||
-				complain "$verb does not know $path"
-		done < <(section "sbx-$verb.1" 'JSON REQUEST' | items)
+		# a value of the wrong type: a member that is known is refused for that
+		section "sbx-$verb.1" 'JSON REQUEST' | items | jq -cRn 'inputs | split(" ")[0] | split("/")
+			| def build(p): if p == [] then {x: {x: []}} elif p[0] == "*" then [build(p[1:])] else {(p[0]): build(p[1:])} end;
+			build(.)' >"$TMP/requests"
+		while read -r line; do
+			printf '%s' "$line" | sbx "$verb" --request - || :
+		done <"$TMP/requests" >"$TMP/answers"
+		while read -r line; do
+			complain "$verb does not know $line"
+		done < <(jq -r 'select(.error.message == "unknown member") | .error.pointer' "$TMP/answers")
+		[ "$(grep -c . "$TMP/answers")" -eq "$(grep -c . "$TMP/requests")" ] || complain "$verb: an answer is missing"
 	done
 	agreed
 }
@@ -220,9 +221,10 @@ codes() { sed -nE 's/.*\{ "(E_[A-Z_]+)", ([0-9]+), "([^"]*)" \}.*/\1 \2 \3/p' "$
 	local file name documented
 	documented=$(for file in "$MAN"/sbx-*.1; do section "${file##*/}" 'JSON REQUEST' | items; done | cut -d' ' -f1 | sed 's|.*/||' | sort -u)
 	for file in "$SOURCE"/cli/cmd_*.c "$SOURCE"/cli/exec_request.c "$SOURCE"/cli/exec_inputs.c; do
-		for name in $(grep -oE '(JSON_FIELD\([a-z_]+, *|^\t[SL]\(|, [SL]\(|\{ \.name = ")[a-z0-9_]+' "$file" | sed -E 's/.*[( "]//' | sort -u); do
+		for name in $(grep -E '(JSON_FIELD\(|^\t[SLN]\(|, [SLN]\(|\{ \.name = "[a-z_]+", \.kind)' "$file" |
+			grep -oE '(JSON_FIELD\([a-z_]+, *|\b[SLN]\(|\.name = ")[a-z0-9_]+' | sed -E 's/.*[( "]//' | sort -u); do
 			case $name in
-			operands | stdin_file | file | fields | type) continue ;; # of command lines
+			operands | stdin_file | file | m) continue ;; # of command lines, and of a macro
 			esac
 			grep -qx "$name" <<<"$documented" || complain "${file##*/}: $name is in no page"
 		done
@@ -238,7 +240,7 @@ documented() {
 		| def fits($pattern): . as $p | ($pattern | length) == ($p | length) and
 			all(range($p | length); $pattern[.] == "*" or $pattern[.] == $p[.]);
 		def kind: if type == "number" then (if floor == . then "integer" else "number" end) else type end;
-		# a member below one whose members are not told apart needs no row
+		# a member that only leads to others needs no row, nor does one below a member whose own are not told apart
 		def is_free: . as $p | first(range(($p | length) - 1; 0; -1) as $n
 			| $p[:$n] as $head | $doc[] | select(.path as $d | $head | fits($d))
 			| .path as $d | all($doc[]; (.path | length) <= ($d | length) or .path[:($d | length)] != $d)) // false;
@@ -249,7 +251,7 @@ documented() {
 		| if ($types | length) > 0 then
 			if $types[0] == "any" or ($v | kind) == $types[0] or $v == null or ($types[0] == "number" and ($v | kind) == "integer") then empty
 			else "\($p | join("/")) is \($v | kind), not \($types[0])" end
-		elif ($p | is_free) then empty
+		elif any($doc[]; .path as $d | $p | length < ($d | length) and fits($d[:length])) or ($p | is_free) then empty
 		else "\($p | join("/")) is not documented" end' | sort -u)
 	[ -z "$wrong" ] || complain "$1: $wrong"
 	jq -e .ok "$TMP/.out" >/dev/null || complain "$1: $(head -c 300 "$TMP/.out")"
@@ -310,6 +312,18 @@ has_verb() { verbs | grep -qx "$1"; }
 		request $verb '{}'
 		documented $verb
 	done
+	if has_verb tool; then
+		request tool '{"profile": "mvp"}'
+		documented tool
+		request image '{}'
+		documented image
+	fi
+	if has_verb libs && needs mount; then
+		request libs '{"lang": "python"}'
+		documented libs
+		request prompt '{}'
+		documented prompt
+	fi
 	if has_verb audit; then
 		request audit '{"what": ["verify"]}'
 		documented audit
@@ -345,6 +359,7 @@ prepare() {
 	for page in sbx.1 $(cd "$MAN" && echo sbx-*.1); do
 		verb=${page#sbx-} verb=${verb%.1}
 		[ "$page" = sbx.1 ] || has_verb "$verb" || continue
+		[ "$verb" != render ] || continue # needs an image
 		script=$(examples "$page")
 		[ -n "$script" ] || { complain "$page has no example"; continue; }
 		[ "$page" = sbx.1 ] && verb=upload
@@ -406,7 +421,7 @@ blocks() {
 
 @test "every target that HACKING.md names is one of the Makefile" {
 	local target
-	for target in $(sed -nE 's/^\| ((`[a-z-]+` ?)+) \| .*/\1/p' "$SOURCE/HACKING.md" | tr -d '`'); do
+	for target in $(sed -nE 's/^\| ((`[a-z-]+` ?)+) \| .*/\1/p' "$SOURCE/HACKING.md" | tr -d '`' | sed '/^make$/d'); do
 		grep -qE "^(\.PHONY:.*[ \t]|[a-z -]*)?\b$target\b( [a-z-]+)*:|^\.PHONY:.*\b$target\b|^[\t]+.*\b$target\b" "$SOURCE/Makefile" "$SOURCE/build.mk" || complain "no target: $target"
 	done
 	agreed
