@@ -219,6 +219,8 @@ static int check(struct profile *p, struct err *err)
 		done = json_decode(v, language_fields, LANGUAGE_COUNT, &language, at, err);
 		if (done == 0 && (!language.run[0] || language.run[0][0] != '/'))
 			done = err_set(err, ERR_CONFIG, "%s/run: an absolute path comes first", at);
+		if (done == 0 && (strchr(language.file, '/') || language.file[0] == '.'))
+			done = err_set(err, ERR_CONFIG, "%s/file: must be a plain name", at);
 		language_done(&language);
 		if (done < 0)
 			return -1;

@@ -15,8 +15,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
-enum { FORMAT_VERSION = 1 };
+enum { FORMAT_VERSION = 1, MAKING_S = 60 };
 
 static int not_found(struct err *err)
 {
@@ -186,7 +187,13 @@ int session_sweep(const struct session *session)
 	struct dirent *de;
 
 	while (dir && (de = readdir(dir))) {
-		if (de->d_name[0] == '.')
+		struct stat st;
+
+		if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, ".."))
+			continue;
+		/* one that is being made has no lock yet, for a moment */
+		if (de->d_name[0] == '.' && (fstatat(runs, de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+					     time(NULL) - st.st_ctime < MAKING_S))
 			continue;
 		AUTO_FD int run = io_open_dir(runs, de->d_name);
 		/* its lock is free: whoever made it is dead */

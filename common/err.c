@@ -59,7 +59,8 @@ int err_sys(struct err *err, enum err_code code, const char *fmt, ...)
 
 	if (!err)
 		return -1;
-	if (sys == ENOSPC || sys == EDQUOT)
+	/* of namespaces and mounts ENOSPC tells of a count, not of a disk */
+	if ((sys == ENOSPC || sys == EDQUOT) && code != ERR_ISOLATION)
 		code = ERR_STORAGE;
 	va_start(ap, fmt);
 	(void)fill(err, code, sys, fmt, ap);

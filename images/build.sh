@@ -98,6 +98,13 @@ packages() { # LIST: one name a line, with what it includes
   done <"$1"
 }
 
+# FILE OPTION...: a tar of "./" names into $work/root, but for "./" itself, which is the caller's
+unpack() {
+  local file=$1
+  shift
+  (cd "$work/root" && in_range tar -xp "$@" --strip-components=1 --exclude='./dev/*' -f "$file")
+}
+
 remove_tree() { # a directory of ours with files of the range in it
   [ -d "$1" ] || return 0
   chmod 700 "$1"
@@ -151,19 +158,22 @@ build_packages() {
     --essential-hook='mkdir -p "$1/usr/share/man/man1"' \
     --customize-hook='sh -c "$SBX_FINISH" finish "$1"' \
     "$suite" - "$lines" |
-    (cd "$work/root" && in_range tar -xp --no-overwrite-dir --exclude='./dev/*' -f -)
+    unpack -
 }
 
 build_from() {
   need mmdebstrap mmdebstrap
   if [ -d "$from" ]; then
     say "$name: from a directory"
-    tar -C "$from" --one-file-system -cf - . | (cd "$work/root" && in_range tar -xp --no-overwrite-dir --no-same-owner --exclude='./dev/*' -f -)
+    tar -C "$from" --one-file-system -cf - . | unpack - --no-same-owner
   else
     say "$name: from a tar"
     if [ -n "$inner" ]; then exec 8<&7; else exec 8<"$from"; fi
     # tar finds out by itself how a file is packed, but not of a pipe
-    (cd "$work/root" && in_range tar -xp --no-overwrite-dir --no-same-owner --exclude='./dev/*' --exclude='dev/*' -f /proc/self/fd/8)
+    case $(tar -tf /proc/self/fd/8 2>/dev/null | sed -n 1p) in
+      ./*) unpack /proc/self/fd/8 --no-same-owner ;;
+      *) (cd "$work/root" && in_range tar -xp --no-same-owner --exclude='dev/*' -f /proc/self/fd/8) ;;
+    esac
   fi
   [ -d "$work/root/usr" ] || die "there is no /usr in it"
 }

@@ -72,7 +72,7 @@ nothing_left() {
 	if ! until_true 10 no_new_process; then
 		echo "processes are left:"
 		# shellcheck disable=SC2086 # a list of numbers
-		ps -o pid,ppid,stat,args -p "${LEFT// /,}0"
+		ps -o pid,ppid,stat,args -p "${LEFT% }"
 		return 1
 	fi
 	what=$(find "$SBX_STORAGE" \( -path '*/.run/*' -o -name '.tmp-*' -o -name '.gone-*' -o -name '*.part-*' \) -prune -print 2>/dev/null)
@@ -162,9 +162,12 @@ show() {
 	echo "stderr: ${errors:0:1000}"
 }
 
+# holds JQ-ARGUMENTS... FILE: what the filter says is true of the file; of an empty one nothing is.
+holds() { [ -s "${*: -1}" ] && jq -e "$@"; }
+
 # has FILTER [JQ-ARGUMENTS]: the answer fits.
 has() {
-	jq -e "${@:2}" "$1" "$TMP/.out" >/dev/null && return
+	holds "${@:2}" "$1" "$TMP/.out" >/dev/null && return
 	echo "does not hold: $1"
 	show
 	return 1

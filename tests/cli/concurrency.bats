@@ -18,14 +18,14 @@ start_waiting() { # NAME CODE
 	upload seed x
 	local i
 	for ((i = 1; i <= 200; i++)); do
-		printf '%s' "$(in_session)" | jq -c --arg n "$i" '. + {argv: ["sh", "-c", "echo \($0) >f\($0); echo \($0) >shared", $n], limits: {wall_ms: 30000}} | .argv[2] = "echo $0 >f$0; echo $0 >shared"' >"r$i"
+		printf '{"session":"%s","argv":["sh","-c","echo $0 >f$0; echo $0 >shared","%s"]}' "$session" $i >"r$i"
 	done
 	for ((i = 1; i <= 200; i++)); do
 		"$BUILD/sbx" exec --request "r$i" >"o$i" 2>"e$i" &
 	done
 	wait
 	for ((i = 1; i <= 200; i++)); do
-		jq -e '.ok and .status == "success" and .committed' "o$i" >/dev/null || { cat "o$i" "e$i"; false; }
+		holds '.ok and .status == "success" and .committed' "o$i" >/dev/null || { cat "o$i" "e$i"; false; }
 	done
 	equals "$(jq -s 'map(.revision) | sort == [range(2; 202)]' o*)" true
 	request ls "$(in_session)"
@@ -126,7 +126,7 @@ start_waiting() { # NAME CODE
 	done
 	wait
 	for ((i = 1; i <= 30; i++)); do
-		jq -e '.ok or .error.code == "E_NOT_FOUND"' "o$i" >/dev/null || { cat "o$i"; false; }
+		holds '.ok or .error.code == "E_NOT_FOUND"' "o$i" >/dev/null || { cat "o$i"; false; }
 	done
 	request ls "$(in_session)"
 	ok
@@ -142,7 +142,7 @@ start_waiting() { # NAME CODE
 	printf '%s' "$(in_session '{"whole_session":true,"force":true}')" | "$BUILD/sbx" rm --request - >oo &
 	wait
 	for ((i = 1; i <= 20; i++)); do
-		jq -e 'has("ok")' "o$i" >/dev/null || { cat "o$i"; false; }
+		holds 'has("ok")' "o$i" >/dev/null || { cat "o$i"; false; }
 	done
 	sbx gc >/dev/null
 	request sessions '{}'

@@ -183,7 +183,7 @@ load ../helpers
 @test "doctor tells what this host can, with a remedy for what it cannot" { # S4-84
 	capture sbx doctor --json
 	[ "$status" -eq 0 ] || [ "$status" -eq 71 ]
-	jq -e '.v == 1' "$TMP/.out" >/dev/null
+	holds '.v == 1' "$TMP/.out" >/dev/null
 	if [ "$status" -eq 0 ]; then
 		has '.checks | length > 3 and all(has("name") and has("ok") and has("what"))'
 		has '.checks | map(select(.ok | not)) | all(has("remedy"))'

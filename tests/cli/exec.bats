@@ -507,11 +507,11 @@ seen() { jq -j .stdout "$TMP/.out" | sort | tr '\n' ';'; }
 @test "stream gives events, start first and result last" {
 	request exec '{"lang":"python","code":"import sys\nprint(1, flush=True)\nprint(2, file=sys.stderr)","stream":true}'
 	equals "$status" 0
-	jq -s -e 'all(.v == 1 and (.event | type == "string"))' "$TMP/.out" >/dev/null
-	jq -s -e '.[0].event == "start" and .[-1].event == "result"' "$TMP/.out" >/dev/null
-	jq -s -e '(map(select(.event == "stdout").data) | join("")) == "1\n"' "$TMP/.out" >/dev/null
-	jq -s -e '(map(select(.event == "stderr").data) | join("")) == "2\n"' "$TMP/.out" >/dev/null
-	jq -s -e '.[-1].ok and .[-1].status == "success" and .[-1].exec_id == .[0].exec_id' "$TMP/.out" >/dev/null
+	holds -s 'all(.v == 1 and (.event | type == "string"))' "$TMP/.out" >/dev/null
+	holds -s '.[0].event == "start" and .[-1].event == "result"' "$TMP/.out" >/dev/null
+	holds -s '(map(select(.event == "stdout").data) | join("")) == "1\n"' "$TMP/.out" >/dev/null
+	holds -s '(map(select(.event == "stderr").data) | join("")) == "2\n"' "$TMP/.out" >/dev/null
+	holds -s '.[-1].ok and .[-1].status == "success" and .[-1].exec_id == .[0].exec_id' "$TMP/.out" >/dev/null
 }
 
 @test "no event splits a character, even one that comes byte by byte" {
@@ -519,20 +519,20 @@ seen() { jq -j .stdout "$TMP/.out" | sort | tr '\n' ';'; }
 for b in "aé€😀z".encode():
     sys.stdout.buffer.write(bytes([b])); sys.stdout.buffer.flush(); time.sleep(0.02)' '{"stream":true}'
 	equals "$status" 0
-	jq -s -e '(map(select(.event == "stdout").data) | join("")) == "aé€😀z"' "$TMP/.out" >/dev/null || { show; false; }
+	holds -s '(map(select(.event == "stdout").data) | join("")) == "aé€😀z"' "$TMP/.out" >/dev/null || { show; false; }
 	! grep -q $'\xef\xbf\xbd' "$TMP/.out"
 }
 
 @test "a character that never ends is one U+FFFD a byte at the end of the stream" {
 	python 'import sys; sys.stdout.buffer.write(b"ok\xe2\x82")' '{"stream":true}'
 	equals "$status" 0
-	jq -s -e '(map(select(.event == "stdout").data) | join("")) == "ok\ufffd\ufffd"' "$TMP/.out" >/dev/null || { show; false; }
+	holds -s '(map(select(.event == "stdout").data) | join("")) == "ok\ufffd\ufffd"' "$TMP/.out" >/dev/null || { show; false; }
 }
 
 @test "a failure with stream is one error document" {
 	python 1 '{"stream":true,"profile":"nosuch"}'
 	equals "$status" 66
-	jq -s -e '.[-1].ok == false and .[-1].error.code == "E_NOT_FOUND"' "$TMP/.out" >/dev/null || { show; false; }
+	holds -s '.[-1].ok == false and .[-1].error.code == "E_NOT_FOUND"' "$TMP/.out" >/dev/null || { show; false; }
 }
 
 # --- what is refused ------------------------------------------------------------------------------

@@ -16,17 +16,17 @@ strike() { # PID WHO MAX-MS
 	local victim=$1 parent=$1 ms=$((RANDOM % $3 + 1))
 	read -r -t "0.$(printf '%03d' $ms)" <> <(:) || :
 	case $2 in
-	jail) read -r victim _ <"/proc/$1/task/$1/children" ;;
+	jail) read -r victim _ <"/proc/$1/task/$1/children" || victim= ;;
 	init)
 		read -r parent _ <"/proc/$1/task/$1/children" && [ -n "$parent" ] &&
-			read -r victim _ <"/proc/$parent/task/$parent/children"
+			read -r victim _ <"/proc/$parent/task/$parent/children" || victim=
 		;;
 	esac 2>/dev/null
 	[ -z "$victim" ] || kill -9 "$victim" 2>/dev/null || :
 	wait "$1" 2>/dev/null || :
 }
 
-acknowledged() { jq -e '.ok == true' "$1" >/dev/null 2>&1; }
+acknowledged() { holds '.ok == true' "$1" >/dev/null 2>&1; }
 
 @test "uploads: what was answered is there, whole; what was not is there whole or not at all" {
 	upload seed x
@@ -49,7 +49,7 @@ acknowledged() { jq -e '.ok == true' "$1" >/dev/null 2>&1; }
 		[ "$there" -eq 0 ] || [ "$there" -eq 3 ] || { echo "f$i: $there of 3"; false; }
 		if acknowledged "o$i"; then equals "f$i $there" "f$i 3"; fi
 	done
-	jq -e --arg h "$hash" '[.files[] | select(.name | endswith(".a"))] | all(.sha256 == $h)' listing >/dev/null
+	holds --arg h "$hash" '[.files[] | select(.name | endswith(".a"))] | all(.sha256 == $h)' listing >/dev/null
 	request get "$(in_session '{"all":true,"out":"'"$PWD/all.tar"'"}')"
 	ok
 	tar -tf all.tar >/dev/null
@@ -72,9 +72,9 @@ run_and_strike() { # WHO
 		local there
 		there=$(jq --arg n "f$i." '[.files[] | select(.name | startswith($n))] | length' listing)
 		[ "$there" -eq 0 ] || [ "$there" -eq 2 ] || { echo "f$i: $there of 2"; false; }
-		if acknowledged "o$i" && jq -e '.committed' "o$i" >/dev/null; then equals "f$i $there" "f$i 2"; fi
+		if acknowledged "o$i" && holds '.committed' "o$i" >/dev/null; then equals "f$i $there" "f$i 2"; fi
 		# whoever lived to answer said one document
-		[ "$1" = sbx ] || jq -s -e 'length == 1 and (.[0] | has("ok"))' "o$i" >/dev/null || { cat "o$i"; false; }
+		[ "$1" = sbx ] || holds -s 'length == 1 and (.[0] | has("ok"))' "o$i" >/dev/null || { cat "o$i"; false; }
 	done
 	equals "$(find "$SBX_STORAGE" -path '*/.run/*' | wc -l)" 0
 }
@@ -96,9 +96,9 @@ run_and_strike() { # WHO
 	cp "$TMP/.out" listing
 	for ((i = 1; i <= n; i++)); do
 		acknowledged "o$i" || continue
-		jq -e --arg s "$(jq -r .session "o$i")" '.sessions | map(select(.session == $s and .files == 1)) | length == 1' listing >/dev/null
+		holds --arg s "$(jq -r .session "o$i")" '.sessions | map(select(.session == $s and .files == 1)) | length == 1' listing >/dev/null
 	done
-	jq -e '.sessions | all(.files == 1 or .files == 0)' listing >/dev/null
+	holds '.sessions | all(.files == 1 or .files == 0)' listing >/dev/null
 	find "$SBX_STORAGE" -name '.tmp-*' -delete	# a crash may leave one, see the next test
 }
 

@@ -38,8 +38,8 @@ page_options() {
 		awk '{ value = $NF == "=" ? "=" : ""; if (value) NF--; if (NF == 2) print "-" $1 value; print "--" $NF value }'
 }
 help_options() {
-	sbx "$1" --help | sed -nE 's/^  (-[a-zA-Z],|   ) --([a-z-]+)( [A-Z][^ ]*)?  *[^ ].*/\1 \2 \3/p' |
-		awk '{ value = $NF ~ /^[A-Z]/ ? "=" : ""; if (value) NF--; if (NF == 2) print substr($1, 1, 2) value; print "--" $NF value }'
+	sbx "$1" --help | sed -nE 's/^  (-[a-zA-Z],|   ) --([a-z-]+)( [^ ]+)?  *[^ ].*/\1 \2\3/; t show; d; :show; s/(--)?([a-z-]+) [^ ]+$/\2 =/; p' |
+		awk '{ value = $NF == "=" ? "=" : ""; if (value) NF--; if (NF == 2) print substr($1, 1, 2) value; print "--" $NF value }'
 }
 # Commands of the examples of a page, as a shell reads them.
 examples() {
@@ -160,6 +160,12 @@ codes() { sed -nE 's/.*\{ "(E_[A-Z_]+)", ([0-9]+), "([^"]*)" \}.*/\1 \2 \3/p' "$
 @test "the ceilings in sbx-profile(5) are those of the profile default" {
 	same "profile and page" "$(jq -r '.limits | to_entries[] | "\(.key) \(.value)"' "$SOURCE/profiles/default.json")" \
 		"$(section sbx-profile.5 LIMITS | awk '/^\.It Cm/{ name = $3 } /^\.Bq/{ print name, $2 }')"
+	agreed
+}
+
+@test "every shipped profile is in sbx-profile(5)" {
+	same "profiles and page" "$(cd "$SOURCE/profiles" && printf '%s\n' *.json | sed 's/\.json$//')" \
+		"$(section sbx-profile.5 'SHIPPED PROFILES' | sed -n 's/^\.It Cm //p')"
 	agreed
 }
 

@@ -6,7 +6,7 @@ setup_session() {
   work=$(mktemp -d "$SBX_WORK/t.XXXXXX")
   chmod 777 "$work"
   printf 'some words\n' >"$work/in.txt"
-  session=$(sbx upload --json "$work/in.txt" </dev/null | jq -r .session)
+  session=$(echo '{"files": [{"name": "in.txt", "content": "some words\n"}]}' | sbx upload | jq -r .session)
   [ -n "$session" ]
 }
 

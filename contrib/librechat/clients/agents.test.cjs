@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // The tools of LibreChat as they are published, three generations of them, against a running adapter.
 const assert = require('node:assert/strict')
 const { after, before, describe, test } = require('node:test')

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: Apache-2.0
 # Runs one program that calls functions of the chat server. It is sent as the program of a run and speaks JSON
 # lines: on its stdin first the program and its tools, later results; on its stdout calls and what the program
 # prints. Nothing here is trusted by the other side: the program shares this process and may write anything.

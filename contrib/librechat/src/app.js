@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // The HTTP server: routes, who is asking, who has gone away, and one shape for every failure.
 import { createServer } from 'node:http'
 import multipart from '@fastify/multipart'

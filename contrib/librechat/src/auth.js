@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // Who is asking. Several credentials may be shown, but they must say the same.
 import { HttpError } from './errors.js'
 import { kindUser, personUser } from './ids.js'

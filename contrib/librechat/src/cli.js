@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // The command line: serve, mcp, keys.
 import { chmodSync, statSync, unlinkSync } from 'node:fs'
 import pino from 'pino'

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // Every environment variable, once: what it is called, what it means, how it is read. env.example, the
 // README's table and the tests are held against this list.
 import { availableParallelism } from 'node:os'
@@ -59,7 +59,7 @@ export const VARIABLES = [
   ['SBX_ADAPTER_JWT_AUDIENCE', 'jwtAudience', text, 'codeapi', 'expected audience'],
   ['SBX_ADAPTER_TENANT', 'tenant', text, undefined, 'the tenant whose users keep their plain names in the storage'],
   ['SBX_PROFILE', 'profile', text, undefined, 'profile of executions; unset: the default of sbx'],
-  ['SBX_TOOLS_PROFILE', 'toolsProfile', text, undefined, 'profile of programmatic tool calling; its wall_ms bounds a whole run with all pauses'],
+  ['SBX_TOOLS_PROFILE', 'toolsProfile', text, 'tools', 'profile of programmatic tool calling; its wall_ms bounds a whole run with all pauses'],
   ['SANDBOX_TIMEOUT_MS', 'timeoutMs', int(100, 3_600_000), undefined, 'wall time of a run; unset: that of the profile (30000)'],
   ['MAX_EXECUTION_TIME', 'timeoutS', int(1, 3600), undefined, 'the same in seconds; SANDBOX_TIMEOUT_MS goes before it'],
   ['SANDBOX_MEMORY_MB', 'memoryMb', int(16, 1_048_576), undefined, 'memory of a run in MiB; unset: that of the profile (512)'],

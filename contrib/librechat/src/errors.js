@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // What can go wrong, as HTTP. Bodies always carry a string `error`; texts of the host never get into one.
 
 export class HttpError extends Error {

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // POST /exec: the fields of LibreChat onto a request of sbx, and the answer back.
 import { bad, SbxError, tooLarge } from './errors.js'
 import { isId, safeName } from './ids.js'

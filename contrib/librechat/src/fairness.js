@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // Who may run now. A bounded number per principal and in all; who waits is served round-robin over the
 // principals, so that one with a hundred requests does not stand before one with a single request.
 import { rateLimited } from './errors.js'

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // Stored files: download, freshness probe, listing, removal. A file is found by its id alone; the session in
 // the path is advice, because old clients rewrite it after each run.
 import { bad, notFound, SbxError, toHttp } from './errors.js'

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // The shapes of ids, user names and file names, and nothing that touches a disk.
 import { createHash } from 'node:crypto'
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // Keys per user. A key is 256 random bits, so one SHA-256 of it is as hard to turn round as the key is to
 // guess; the file holds nothing else, belongs to its owner alone and is always replaced whole.
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // JSON lines from somebody who is not trusted: bounded, and checked before they mean anything.
 
 /** Cuts a stream of text into lines; calls `onLong` once when one exceeds `max` characters. */

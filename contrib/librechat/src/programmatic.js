@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // POST /exec/programmatic: starts programs that call tools, and carries calls out and results in.
 import { randomBytes } from 'node:crypto'
 import { bad, notFound, rateLimited, tooLarge } from './errors.js'

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // Spawns sbx, once per operation: one JSON request in, one JSON document out, every wait and every read bounded.
 import { spawn } from 'node:child_process'
 import { SbxError } from './errors.js'

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // One program that calls tools: an sbx that lives from the first request to the end of the program. The program
 // and the runner around it are hostile until checked: what they say are lines of bounded length and number.
 import { readFileSync } from 'node:fs'

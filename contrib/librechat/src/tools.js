@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // The functions that a program gets: names as clients derive them, parameters from the schemas.
 import { bad } from './errors.js'
 import { isObject } from './exec.js'

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // POST /upload and /upload/batch: the bytes go from the socket to sbx as they come and are never held here.
 // sbx stores a file when its descriptor ends, so whatever must not be stored is killed before that.
 import { bad, HttpError, SbxError, toHttp, tooLarge } from './errors.js'

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // The small REST interface under /api/v1, for programs that are not LibreChat.
 import { HttpError, bad } from './errors.js'
 import { isObject, language, limitLine, limits, outcome, programArgs, programText } from './exec.js'

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // The doors beside LibreChat's: /api/v1 and the Model Context Protocol.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // A stand-in for sbx in the adapter's tests: the same commands and answers over a directory in $SBX_STORAGE.
 // It runs programs without any jail, so it is good for nothing else. The code may say what to misbehave like.
 import { spawn } from 'node:child_process'

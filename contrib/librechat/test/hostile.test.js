@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: Apache-2.0
 // A client that means harm or is broken: every field of every endpoint with what does not belong there, and
 // sockets that behave badly. No answer may be a 5xx other than 503, no request may hang, the server stays up.
 import assert from 'node:assert/strict'
