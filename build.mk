@@ -75,7 +75,7 @@ install: all
 	$(Q)if ls images/* >/dev/null 2>&1; then for f in images/*; do m=644; [ ! -x "$$f" ] || m=755; \
 		$(INSTALL) -m $$m "$$f" $(DESTDIR)$(DATADIR)/images/ || exit 1; done; fi
 	$(Q)for p in $(MAN); do s=$${p##*.}; n=$$(basename $$p); $(INSTALL) -d $(DESTDIR)$(MANDIR)/man$$s && \
-		sed 's/^\.Nm sbx/.Nm $(PROGRAM)/' $$p > $(BUILD)/page && \
+		sed '/^\.Nm sbx-jail/!s/^\.Nm sbx/.Nm $(PROGRAM)/' $$p > $(BUILD)/page && \
 		$(INSTALL) -m 644 $(BUILD)/page $(DESTDIR)$(MANDIR)/man$$s/$${n/#sbx/$(PROGRAM)} || exit 1; done
 	$(Q)[ ! -f completions/sbx.bash ] || { sed 's/\bsbx\b/$(PROGRAM)/g' completions/sbx.bash > $(BUILD)/page && \
 		$(INSTALL) -m 644 $(BUILD)/page $(DESTDIR)$(BASHCOMPDIR)/$(PROGRAM); }

@@ -62,9 +62,6 @@ static void check_kernel(struct doctor *d)
 	else if (sysctl_value("/proc/sys/user/max_user_namespaces") == 0)
 		say(d, "userns", false, true, "user.max_user_namespaces is 0",
 		    "sysctl -w user.max_user_namespaces=10000");
-	else if (sysctl_value("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
-		say(d, "apparmor", true, false, "AppArmor restricts user namespaces to programs with a profile",
-		    "");
 	(void)snprintf(text, sizeof(text), "Landlock ABI %d", abi);
 	say(d, "landlock", abi >= 2, false, text, "boot with lsm=landlock added to the kernel's list (Linux 5.19 or newer)");
 }
@@ -110,6 +107,10 @@ static void check_jail(struct doctor *d)
 	d->call->is_json = d->call->is_request = true;
 	if (exec_run(d->call, &r, &answer, &err) < 0) {
 		say(d, "jail", false, true, err.msg, err.hint);
+		if (sysctl_value("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
+			say(d, "apparmor", false, true, "AppArmor lets only programs with a profile use user namespaces",
+			    "install sbx with 'make install', which loads its profile, or: apparmor_parser -r "
+			    "/etc/apparmor.d/sbx-jail");
 		goto undo_flags;
 	}
 	iso = json_object_get(answer, "isolation");

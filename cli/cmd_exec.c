@@ -285,7 +285,7 @@ static const struct option_row options[] = {
 	{ 'a', "arg", "args", OPTION_LIST, "ARG", "an argument of the program; may be repeated" },
 	{ 'e', "env", "env", OPTION_MAP, "NAME=VALUE", "a variable of its environment; may be repeated" },
 	{ 'f', "file", "files", OPTION_LIST, "ID|NAME", "exactly these files of the session; may be repeated" },
-	{ 't', "wall", "limits/wall_ms", OPTION_DURATION, "TIME", "its time, as 10s or 500ms" },
+	{ 't', "wall", "limits/wall_ms", OPTION_DURATION, "TIME", "its time, as 10s, 500ms, 2m; a bare number is seconds" },
 	{ 0, "cpu", "limits/cpu_ms", OPTION_DURATION, "TIME", "its CPU time" },
 	{ 'm', "memory", "limits/memory_bytes", OPTION_SIZE, "SIZE", "its memory, as 256M" },
 	{ 0, "processes", "limits/processes", OPTION_INT, "N", "its processes and threads" },

@@ -91,10 +91,12 @@ static json_t *describe(struct call *call, const char *id)
 static int run_sessions(struct call *call, json_t *request, json_t **ret, struct err *err)
 {
 	struct request r = { 0 };
-	int storage, done = json_decode(request, session_fields, COUNT(session_fields), &r, "", err);
+	int storage, done;
 	struct dirent *de;
 	json_t *list, *v;
 
+	call->is_looking = true;
+	done = json_decode(request, session_fields, COUNT(session_fields), &r, "", err);
 	json_release(session_fields, COUNT(session_fields), &r);
 	storage = done < 0 ? -1 : call_storage(call, err);
 	if (storage < 0)
@@ -103,7 +105,6 @@ static int run_sessions(struct call *call, json_t *request, json_t **ret, struct
 	AUTO_DIR DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	list = json_array();
 	while (dir && (de = readdir(dir)))
-		/* looking at a session must not count as using it: its time is read before it is opened */
 		if (id_is(de->d_name) && (v = describe(call, de->d_name)))
 			(void)json_array_append_new(list, v);
 	*ret = json_pack("{s:s,s:o}", "user", call->user, "sessions", list);

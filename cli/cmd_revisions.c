@@ -220,15 +220,20 @@ static const struct option_row diff_options[] = {
 	{ 0, "to", "to", OPTION_INT, "N", "the newer revision (default: the newest)" },
 	{ 0 },
 };
-static const struct option_row session_options[] = {
+static const struct option_row undo_options[] = {
 	VERB_USER_OPTION, VERB_SESSION_OPTION,
-	{ 'r', "revision", "revision", OPTION_INT, "N", "the revision to start from" },
+	{ 'r', "revision", "revision", OPTION_INT, "N", "the revision to bring back (default: the one before)" },
+	{ 0 },
+};
+static const struct option_row fork_options[] = {
+	VERB_USER_OPTION, VERB_SESSION_OPTION,
+	{ 'r', "revision", "revision", OPTION_INT, "N", "the revision to start from (default: the newest)" },
 	{ 0 },
 };
 
 const struct verb verb_diff = { .name = "diff", .summary = "what changed between two revisions",
 				.options = diff_options, .run = run_diff, .show = show_diff };
 const struct verb verb_undo = { .name = "undo", .summary = "bring back an older revision as a new one",
-				.options = session_options, .run = run_undo, .show = show_session };
+				.options = undo_options, .run = run_undo, .show = show_session };
 const struct verb verb_fork = { .name = "fork", .summary = "start a new session from a revision",
-				.options = session_options, .run = run_fork, .show = show_session };
+				.options = fork_options, .run = run_fork, .show = show_session };

@@ -93,10 +93,12 @@ static int run(struct call *call, json_t *request, json_t **ret, struct err *err
 	int what = !!(r.files && r.files[0]) + r.whole_session + r.whole_user;
 
 	if (done == 0 && what != 1)
-		done = err_set(err, call->is_request ? ERR_REQUEST : ERR_USAGE,
-			       "either files, or --session-all, or --user-all");
+		done = call->is_request ?
+		       (err_set(err, ERR_REQUEST, "either files, or whole_session, or whole_user"), err_at(err, "/files")) :
+		       err_set(err, ERR_USAGE, "either files, or --session-all, or --user-all");
 	if (done == 0 && r.whole_user && !json_object_get(request, "user"))
-		done = err_set(err, call->is_request ? ERR_REQUEST : ERR_USAGE, "name the user to remove");
+		done = call->is_request ? (err_set(err, ERR_REQUEST, "the user to remove is needed"), err_at(err, "/user")) :
+					  err_set(err, ERR_USAGE, "--user-all needs -u USER");
 	if (done == 0)
 		done = r.whole_user ? remove_user(call, ret, err) : remove_in_session(call, &r, ret, err);
 	json_release(fields, FIELD_COUNT, &r);

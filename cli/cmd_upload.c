@@ -274,7 +274,7 @@ static int take_operands(struct request *r, struct err *err)
 static int check(struct call *call, const struct request *r, struct err *err)
 {
 	if (call->is_request && (r->operands || r->name))
-		return err_set(err, ERR_REQUEST, "unknown member"), err_at(err, "/name");
+		return err_set(err, ERR_REQUEST, "unknown member"), err_at(err, r->name ? "/name" : "/operands");
 	if (!json_is_array(r->files) || json_array_size(r->files) == 0)
 		return call->is_request ? (err_set(err, ERR_REQUEST, "a list of files is needed"), err_at(err, "/files")) :
 					  err_set(err, ERR_USAGE, "a file is needed");

@@ -185,8 +185,8 @@ static json_t *isolation_of(const struct exec *x)
 
 	(void)snprintf(filter, sizeof(filter), "%s:%s", x->spec.seccomp,
 		       filter_describe(x->spec.seccomp, r->notify));
-	return json_pack("{s:s,s:[ssssssss],s:o,s:o,s:s,s:s,s:b,s:i,s:s,s:s,s:b}", "method", "userns", "namespaces",
-			 "user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "keyring", "seccomp",
+	return json_pack("{s:s,s:[sssssss],s:b,s:o,s:o,s:s,s:s,s:b,s:i,s:s,s:s,s:b}", "method", "userns", "namespaces",
+			 "user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "keyring", r->keyring, "seccomp",
 			 r->seccomp_mode == 2 || r->seccomp_mode == -1 ? json_string(filter) : json_null(),
 			 "landlock", r->landlock_abi ? json_integer(r->landlock_abi) : json_null(), "cgroup",
 			 x->cgroup.method, "caps", r->caps_held ? "some" : "none", "no_new_privs",

@@ -69,6 +69,24 @@ static int check_env(char *const *env, struct err *err)
 	return sum > ENV_BYTES ? wrong(err, "/env", "more than 32768 bytes in all") : 0;
 }
 
+/* The words behind a file follow what -a has given. */
+static int add_args(struct exec_request *r, char *const *more, struct err *err)
+{
+	size_t have = json_strings_count(r->args), n = json_strings_count(more), i;
+	char **all;
+
+	if (!n)
+		return 0;
+	all = realloc(r->args, (have + n + 1) * sizeof(*all));
+	if (!all)
+		return err_sys(err, ERR_INTERNAL, "allocate");
+	r->args = all;
+	for (i = 0; i < n; i++)
+		all[have + i] = strdup(more[i]);
+	all[have + n] = NULL;
+	return 0;
+}
+
 /* What a person types: a file to run, or a command after --. */
 static int take_operands(struct exec_request *r, struct err *err)
 {
@@ -95,10 +113,7 @@ static int take_operands(struct exec_request *r, struct err *err)
 		(void)err_set(err, ERR_USAGE, "'%.200s': the language cannot be told by the name", r->file);
 		return err_hint(err, "say it with --lang");
 	}
-	r->args = r->operands[1] ? calloc(json_strings_count(r->operands), sizeof(char *)) : NULL;
-	for (i = 1; r->args && r->operands[i]; i++)
-		r->args[i - 1] = strdup(r->operands[i]);
-	return 0;
+	return add_args(r, r->operands + 1, err);
 }
 
 static int read_code(struct exec_request *r, struct err *err)
@@ -135,10 +150,13 @@ static int check(struct exec_request *r, struct err *err)
 
 int exec_decode(struct call *call, json_t *request, struct exec_request *ret, struct err *err)
 {
+	static const char *const shell_only[] = { "/operands", "/file", "/stdin_file" };
+	size_t i;
+
 	memset(ret, 0, sizeof(*ret));
-	if (call->is_request && (json_object_get(request, "operands") || json_object_get(request, "file") ||
-				 json_object_get(request, "stdin_file")))
-		return wrong(err, "", "unknown member");
+	for (i = 0; call->is_request && i < sizeof(shell_only) / sizeof(shell_only[0]); i++)
+		if (json_object_get(request, shell_only[i] + 1))
+			return wrong(err, shell_only[i], "unknown member");
 	if (json_decode(request, fields, FIELD_COUNT, ret, "", err) < 0 || take_operands(ret, err) < 0 ||
 	    read_code(ret, err) < 0 || check(ret, err) < 0 ||
 	    (ret->limits_json && limits_decode(ret->limits_json, &ret->limits, "/limits", err) < 0)) {

@@ -78,6 +78,22 @@ static int add_root(struct spec *s, int root, bool image)
 	return 0;
 }
 
+/* What the profile mounts beside: absolute paths of the host, read-only, at the same place. */
+static int add_own_mounts(struct exec *x, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; x->profile.mounts && x->profile.mounts[i]; i++) {
+		struct stat st;
+
+		if (x->profile.mounts[i][0] != '/' || stat(x->profile.mounts[i], &st) < 0)
+			return err_set(err, ERR_CONFIG, "profile '%s': /mounts/%zu: no such path", x->profile.name, i);
+		if (add_mount(&x->spec, x->profile.mounts[i], false, !S_ISDIR(st.st_mode), true) < 0)
+			return err_sys(err, ERR_INTERNAL, "allocate");
+	}
+	return 0;
+}
+
 static int add_etc(struct spec *s)
 {
 	static const char *const files[][2] = {
@@ -287,7 +303,7 @@ int exec_spec(struct exec *x, struct err *err)
 		root = host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (!s->mounts || !s->files || root < 0 || add_root(s, root, x->run.root >= 0) < 0 || add_etc(s) < 0)
 		return err_sys(err, ERR_INTERNAL, "describe the jail");
-	if (set_command(x, err) < 0 || set_env(x, err) < 0 || set_require(x, err) < 0)
+	if (add_own_mounts(x, err) < 0 || set_command(x, err) < 0 || set_env(x, err) < 0 || set_require(x, err) < 0)
 		return -1;
 	s->image = x->run.root >= 0;
 	s->cgroup = x->cgroup.job >= 0;

@@ -179,6 +179,7 @@ int fsck_run(struct call *call, bool repair, json_t **ret, struct err *err)
 	struct check c = { .call = call, .repair = repair, .storage = call_storage(call, err) };
 	struct dirent *de, *in;
 
+	call->is_looking = true;
 	if (c.storage < 0)
 		return -1;
 	c.problems = json_array();

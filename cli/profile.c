@@ -32,7 +32,6 @@ static const struct json_field profile_fields[] = {
 	S(description), S(root, .min = 1), S(seccomp, .min = 1), S(network, .min = 1), S(prompt),
 	JSON_FIELD(profile, exec_writable, .kind = JSON_KIND_BOOL),
 	JSON_FIELD(profile, landlock_min, .kind = JSON_KIND_INT, .max = 64),
-	JSON_FIELD(profile, ttl_ms, .kind = JSON_KIND_INT, .max = INT64_MAX),
 	JSON_FIELD(profile, env, .kind = JSON_KIND_MAP, .max = 128),
 	L(require), L(mounts), L(keep),
 	JSON_FIELD(profile, languages, .kind = JSON_KIND_ANY),

@@ -33,7 +33,7 @@ struct profile {
 	json_t *origins;	/* member -> the profile that sets it */
 	char *root, *seccomp, *network, *description, *prompt;
 	bool exec_writable;
-	int64_t landlock_min, ttl_ms;
+	int64_t landlock_min;
 	struct limits limits;
 	char **env, **require, **mounts, **keep;
 	json_t *languages, *limits_doc, *tools;

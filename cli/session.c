@@ -60,8 +60,9 @@ int session_open(struct call *call, const char *user, const char *id, struct ses
 		(void)(errno == ENOENT ? not_found(err) : err_sys(err, ERR_STORAGE, "open the session"));
 		goto undo_session;
 	}
-	/* its time of use is what gc goes by */
-	(void)utimensat(ret->dir, ".session.json", NULL, 0);
+	/* its time of use is what gc goes by; looking at it is no use */
+	if (!call->is_looking)
+		(void)utimensat(ret->dir, ".session.json", NULL, 0);
 	(void)session_sweep(ret);
 	return 0;
 undo_session:
@@ -89,7 +90,7 @@ int session_make(struct call *call, const char *user, struct session *ret, struc
 	if (count_sessions(ret->user_dir) >= call->config->user_sessions) {
 		(void)err_set(err, ERR_QUOTA, "user_sessions: the user has %lld sessions already",
 			      (long long)call->config->user_sessions);
-		(void)err_hint(err, "remove some with 'sbx rm --session', or let 'sbx gc' do it");
+		(void)err_hint(err, "remove some with 'sbx rm --session-all', or let 'sbx gc' do it");
 		goto undo_session;
 	}
 	if (mkdirat(ret->user_dir, ret->id, 0700) < 0 ||

@@ -16,6 +16,7 @@ struct call {
 	char user[65];		/* who is served: valid, never empty */
 	bool is_json;		/* the answer goes out as JSON */
 	bool is_request;	/* the request came as JSON, not from options */
+	bool is_looking;	/* sessions that are opened are not marked as used */
 	bool id_short;		/* ids go out in their 21-character form */
 	bool is_done;		/* run() wrote its output itself: nothing more is printed */
 	int status;		/* exit status of a verb that went well; 0 unless set */

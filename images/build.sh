@@ -199,8 +199,8 @@ describe() { # writes NAME.lock, NAME.tree.gz and NAME.json beside the finished 
       languages+="${languages:+,}$(json_string "$lang"):$(json_string "$version")"
     done <"$work/root/usr/share/sbx/languages"
   fi
-  printf '{"name":%s,"built":"%s","hash":"%s","packages":%d,"bytes":%d,"languages":{%s}}\n' "$(json_string "$name")" \
-    "$(date -u +%FT%TZ)" "$hash" "$count" "$(awk -F'\t' '{n += $3} END {printf "%d", n}' "$work/tree")" "$languages" >"$work/json"
+  printf '{"name":%s,"built":"%s","hash":"%s","packages":%d,"bytes":%s,"languages":{%s}}\n' "$(json_string "$name")" \
+    "$(date -u +%FT%TZ)" "$hash" "$count" "$(awk -F'\t' '{n += $3} END {printf "%.0f", n}' "$work/tree")" "$languages" >"$work/json"
 }
 
 difference() { # OLD NEW: what a person wants to know of two trees

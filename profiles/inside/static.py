@@ -137,7 +137,8 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         tag = tag.lower()
         if tag in SILENT:
-            self.silent.append(tag)
+            if tag != "embed":  # the only one without an end
+                self.silent.append(tag)
             return
         if self.silent:
             return

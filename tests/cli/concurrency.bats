@@ -148,3 +148,22 @@ start_waiting() { # NAME CODE
 	request sessions '{}'
 	ok
 }
+
+# bats test_tags=bug
+@test "no command beside it sweeps away a run that just begins" {
+	wide
+	upload seed x
+	local i k
+	for ((i = 0; i < 10; i++)); do
+		(while [ ! -e stop ]; do "$BUILD/sbx" ls --json -s "$session" >/dev/null; done) &
+	done
+	for ((k = 0; k < 15; k++)); do
+		for ((i = 0; i < 6; i++)); do
+			printf '%s' "$(in_session '{"argv":["true"]}')" | "$BUILD/sbx" exec --request - >"o$k.$i" &
+		done
+		until_true 60 eval '[ "$(cat o$k.* | wc -l)" -eq 6 ]'
+	done
+	touch stop
+	wait
+	equals "$(jq -r 'select(.ok | not) | .error.message' o* | sort | uniq -c)" ""
+}

@@ -34,7 +34,6 @@ load ../helpers
 	refused E_QUOTA
 }
 
-# bats test_tags=bug
 @test "E_BUSY: no slot within the time to wait" { # S1-08, S1-24
 	config '{"slots_user":1,"slots_total":1,"wait_ms":200,"pressure_percent":0}'
 	echo '{"argv":["sleep","30"]}' | "$BUILD/sbx" exec --request - >/dev/null 2>&1 &
@@ -65,7 +64,6 @@ load ../helpers
 	refused E_BUSY
 }
 
-# bats test_tags=bug
 @test "E_RATE, with the time to come back" { # S0-42
 	config '{"rate_per_minute":1,"rate_burst":2}'
 	python 1

@@ -23,6 +23,13 @@ while True: time.sleep(1)' '{"wall_ms":500}'
 	has '.status == "timeout"'
 }
 
+# bats test_tags=bug
+@test "a clock that ends before the jail stands is a timeout too" {
+	request exec '{"argv":["sleep","3"],"limits":{"wall_ms":1}}'
+	ok
+	has '.status == "timeout" and .limits_hit == ["wall_ms"] and .committed == false and .files == []'
+}
+
 @test "an infinite loop meets its CPU time" { # S2-27, S0-63
 	limited 'while True: pass' '{"cpu_ms":400,"wall_ms":20000}'
 	ok

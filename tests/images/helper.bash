@@ -20,7 +20,7 @@ exec_file() {
   local profile=$1 lang=$2 file=$3
   shift 3
   answer=$(jq -n --arg p "$profile" --arg l "$lang" --rawfile c "$file" --arg s "$session" \
-    '{profile: $p, lang: $l, code: $c, session: $s, args: ["arg"]}' | jq "${1:-.}" | sbx exec)
+    '{profile: $p, lang: $l, code: $c, session: $s}' | jq "${1:-.}" | sbx exec)
 }
 
 exec_code() { # PROFILE LANG CODE FILTER

@@ -6,7 +6,7 @@ load helper
 setup() { setup_session; }
 
 works() {
-  exec_file full "$1" "$BATS_TEST_DIRNAME/code/$2/good"
+  exec_file full "$1" "$BATS_TEST_DIRNAME/code/$2/good" '.args = ["arg"]'
   want '.status == "success" and (.stdout | test("^hello 42 arg *\n$"))'
   want '.lang == "'"$2"'" and (.lang_version | test("^[0-9]+"))'
   want '[.files[] | select(.name == "out.txt" and .change == "created")] | length == 1'
