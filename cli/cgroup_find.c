@@ -172,7 +172,7 @@ static int climb(char *path, size_t top, int *dirs, char *why, size_t size)
 		if (good) {
 			dirs[count++] = dir;
 		} else if (unit || count == 0) {
-			(void)snprintf(why, size, "'%.120s' is not delegated to this user", path + top);
+			(void)snprintf(why, size, "'%.120s' is not delegated to this user", path[top] ? path + top : "/");
 			for (; count > 0; count--)
 				(void)close(dirs[count - 1]);
 			cleanup_fd(&dir);

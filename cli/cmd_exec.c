@@ -192,6 +192,7 @@ static void done(struct exec *x)
 static int go(struct exec *x, struct err *err)
 {
 	const char *cgroup = x->call->config->cgroup;
+	struct stat st;
 
 	if (open_profile(x, err) < 0 || open_stdin(x, err) < 0 ||
 	    session_of_request(x->call, x->request->session, true, &x->session, err) < 0)
@@ -202,6 +203,8 @@ static int go(struct exec *x, struct err *err)
 	}
 	if (govern_admit(x->call, &x->slot, &x->wait_ms, err) < 0 || make_stage(x, err) < 0)
 		return -1;
+	if (fstat(x->session.dir, &st) == 0)
+		x->cgroup.disk = st.st_dev;
 	if (cgroup_make(wants(x, "cgroup") ? "required" : cgroup, x->stage.exec, &x->limits, &x->cgroup, err) < 0)
 		return -1;
 	if (exec_spec(x, err) < 0)

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { UNBORN_MS = 3600 * 1000 };
+
 struct request {
 	VERB_MEMBERS;
 	int64_t ttl_ms, total_bytes;
@@ -82,6 +84,19 @@ static void expire(struct gc *gc, const char *user, const char *id)
 	session_done(&session);
 }
 
+/* A session without its file: whoever made it was ended in the middle, unless it is just being made. */
+static void drop_unborn(struct gc *gc, int user_dir, const char *id)
+{
+	struct stat st;
+
+	if (fstatat(user_dir, id, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    gc->now_ms - (int64_t)st.st_mtim.tv_sec * 1000 < UNBORN_MS)
+		return;
+	gc->graves++;
+	if (!gc->dry_run)
+		(void)io_remove_tree(user_dir, id);
+}
+
 static void visit_session(struct gc *gc, int user_dir, const char *user, const char *id)
 {
 	int64_t used = used_ms(user_dir, id), ttl = gc->ttl_ms ? gc->ttl_ms : ttl_of(user_dir, id, gc->call->config->session_ttl_ms);
@@ -91,7 +106,11 @@ static void visit_session(struct gc *gc, int user_dir, const char *user, const c
 	gc->sessions++;
 	if (dir >= 0 && !gc->dry_run)
 		gc->runs += session_sweep(&session);
-	if (ttl && used >= 0 && gc->now_ms - used > ttl)
+	if (used < 0) {
+		drop_unborn(gc, user_dir, id);
+		return;
+	}
+	if (ttl && gc->now_ms - used > ttl)
 		expire(gc, user, id);
 }
 

@@ -210,10 +210,36 @@ static json_t *blocked_of(const struct report *r)
 	return list;
 }
 
+/* The limits in force: what the kernel has in the place of what was asked for. */
+static json_t *limits_of(const struct exec *x)
+{
+	const struct report *r = &x->run.report;
+	const struct limits *set = &x->cgroup.set;
+	struct limits l = x->limits;
+
+	if (set->memory_bytes)
+		l.memory_bytes = set->memory_bytes;
+	if (x->cgroup.has_memory)
+		l.swap_bytes = set->swap_bytes;
+	if (set->processes)
+		l.processes = set->processes;
+	else if (r->limit_nproc > 0)
+		l.processes = r->limit_nproc;
+	if (set->cpu_percent)
+		l.cpu_percent = set->cpu_percent;
+	if (set->io_bytes_per_s)
+		l.io_bytes_per_s = set->io_bytes_per_s;
+	if (r->limit_nofile > 0)
+		l.open_files = r->limit_nofile;
+	if (r->limit_fsize > 0)
+		l.file_bytes = r->limit_fsize;
+	return limits_json(&l);
+}
+
 json_t *exec_answer(struct exec *x)
 {
 	const struct report *r = &x->run.report;
-	json_t *hits = evidence(x), *a, *limits = limits_json(&x->limits), *end_code;
+	json_t *hits = evidence(x), *a, *limits = limits_of(x), *end_code;
 	bool committed = x->collect.is_keeping, is_signal = r->end == REPORT_SIGNAL;
 	char version[80];
 

@@ -83,7 +83,7 @@ int limits_lower(const struct limits *request, const struct limits *ceiling, str
 
 		if (!asked)
 			continue;
-		if (top && asked > top) {
+		if ((top || !strcmp(limit_fields[i].name, "swap_bytes")) && asked > top) {
 			(void)err_set(err, ERR_LIMIT, "%s: the ceiling is %lld", limit_fields[i].name,
 				      (long long)top);
 			return err_at(err, "/limits/%s", limit_fields[i].name);

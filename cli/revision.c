@@ -222,6 +222,8 @@ static int decode(json_t *doc, struct revision *ret, struct err *err)
 	const char *exec = json_string_value(json_object_get(doc, "exec"));
 	size_t i;
 
+	if (!json_is_array(files))
+		return err_set(err, ERR_CORRUPT, "the list of files is missing");
 	ret->parent = json_integer_value(json_object_get(doc, "parent"));
 	ret->created = json_integer_value(json_object_get(doc, "created"));
 	(void)snprintf(ret->op, sizeof(ret->op), "%s", op ? op : "");
@@ -306,18 +308,14 @@ static int check_quota(const struct session *session, const struct revision *r, 
 	return 0;
 }
 
-/* O_TMPFILE and linkat: a crash leaves either the whole revision or none. */
+/* A crash leaves either the whole revision or none. */
 static int write_new(const struct session *session, int64_t number, const char *text, struct err *err)
 {
 	AUTO_FD int dir = io_open_dir(session->dir, ".manifest");
-	AUTO_FD int fd = dir < 0 ? -1 : openat(dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-	char self[48], name[32];
+	char name[32];
 
-	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	(void)snprintf(name, sizeof(name), "%lld.json", (long long)number);
-	if (fd < 0 || io_write_all(fd, text, strlen(text)) < 0 || (session->config->fsync && fsync(fd) < 0) ||
-	    linkat(AT_FDCWD, self, dir, name, AT_SYMLINK_FOLLOW) < 0 ||
-	    (session->config->fsync && fsync(dir) < 0))
+	if (dir < 0 || io_create_file(dir, name, text, strlen(text), session->config->fsync) < 0)
 		return err_sys(err, ERR_STORAGE, "write a revision");
 	return 0;
 }

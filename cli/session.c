@@ -100,7 +100,7 @@ int session_make(struct call *call, const char *user, struct session *ret, struc
 	}
 	(void)snprintf(text, sizeof(text), "{\"v\":%d,\"created\":%lld,\"ttl_ms\":%lld}\n", FORMAT_VERSION,
 		       (long long)text_now_ms(), (long long)call->config->session_ttl_ms);
-	if (io_replace_file(ret->dir, ".session.json", text, strlen(text), call->config->fsync) < 0 ||
+	if (io_create_file(ret->dir, ".session.json", text, strlen(text), call->config->fsync) < 0 ||
 	    (call->config->fsync && fsync(ret->user_dir) < 0)) {
 		(void)err_sys(err, ERR_STORAGE, "make a session");
 		goto undo_session;

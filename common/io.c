@@ -153,6 +153,18 @@ undo_file:
 	return -1;
 }
 
+int io_create_file(int dirfd, const char *name, const void *buf, size_t len, bool sync)
+{
+	AUTO_FD int fd = openat(dirfd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	char self[48];
+
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	if (fd < 0 || io_write_all(fd, buf, len) < 0 || (sync && fsync(fd) < 0) ||
+	    linkat(AT_FDCWD, self, dirfd, name, AT_SYMLINK_FOLLOW) < 0)
+		return -1;
+	return sync ? fsync(dirfd) : 0;
+}
+
 int io_mkdir(int dirfd, const char *name)
 {
 	return mkdirat(dirfd, name, 0700) < 0 && errno != EEXIST ? -1 : 0;

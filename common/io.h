@@ -28,6 +28,8 @@ char *io_read_file(int dirfd, const char *path, size_t max, size_t *ret_len);
 int io_write_file(int dirfd, const char *path, const char *text);
 /* Makes a file whole or not at all: temporary name, fsync when sync, rename. 0 or -1 with errno. */
 int io_replace_file(int dirfd, const char *name, const void *buf, size_t len, bool sync);
+/* Makes a new file whole or not at all, with nothing left after a crash; EEXIST when it is there. */
+int io_create_file(int dirfd, const char *name, const void *buf, size_t len, bool sync);
 /* mkdir with mode 0700, no error when it is there. */
 int io_mkdir(int dirfd, const char *name);
 /*

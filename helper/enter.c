@@ -33,6 +33,17 @@ static int keyring_enter(struct jail *jail, struct err *err)
 	return 0;
 }
 
+/*
+ * With nsdelegate, as systemd mounts it, nobody is born into a cgroup that their cgroup namespace does
+ * not show. So the job gets its own when it is in its leaf, and process 1 when the job is born.
+ */
+static int cgroup_enter(struct jail *jail, struct err *err)
+{
+	if (!jail->spec->cgroup)
+		return 0;	/* it came with the clone */
+	return unshare(CLONE_NEWCGROUP) < 0 ? err_sys(err, ERR_ISOLATION, "make a cgroup namespace") : 0;
+}
+
 static const struct stage build_stages[] = {
 	{ "idmap", idmap_enter },	/* first: until then we are nobody */
 	{ "keyring", keyring_enter },	/* before anything of ours could land in the caller's */
@@ -41,6 +52,7 @@ static const struct stage build_stages[] = {
 };
 
 static const struct stage job_stages[] = {
+	{ "cgroup", cgroup_enter },	/* first: needs the capabilities that caps drops */
 	{ "limits", limits_enter },	/* needs CAP_SYS_RESOURCE where a limit is raised to the profile's */
 	{ "caps", caps_enter },		/* from this line on nothing can be mounted */
 	{ "landlock", landlock_enter },	/* needs no_new_privs, which caps has set */
@@ -192,6 +204,8 @@ void enter_process1(struct jail *jail)
 			      jail->spec->cgroup ? " in its cgroup" : "");
 		fail(jail, "fork", &err);
 	}
+	if (cgroup_enter(jail, &err) < 0)
+		fail(jail, "cgroup", &err);
 	exec_init(jail, go[1]);
 	(void)err_sys(&err, ERR_INTERNAL, "execute process 1");
 	fail(jail, "init", &err);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -61,7 +62,7 @@ int idmap_enter(struct jail *jail, struct err *err)
  * After the last mount and through the old /proc: detached mounts (open_tree, fsmount) are mount
  * namespaces of their own for a moment, so they count.
  */
-int idmap_close(struct err *err)
+int idmap_close(const struct spec *spec, struct err *err)
 {
 	static const char *const limits[] = {
 		"max_user_namespaces", "max_mnt_namespaces", "max_pid_namespaces", "max_net_namespaces",
@@ -69,13 +70,14 @@ int idmap_close(struct err *err)
 	};
 	size_t i;
 
-	/* all own namespaces exist by now: none may follow inside */
+	/* all own namespaces exist by now, but the two that cgroup_enter() makes: none else may follow */
 	for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
 		char path[64];
 
 		(void)snprintf(path, sizeof(path), "/proc/sys/user/%s", limits[i]);
 		/* read-only /proc/sys in an outer container: the filter refuses them all the same */
-		if (io_write_file(AT_FDCWD, path, "0") < 0 && errno != ENOENT && errno != EROFS)
+		if (io_write_file(AT_FDCWD, path, spec->cgroup && strstr(path, "cgroup") ? "2" : "0") < 0 &&
+		    errno != ENOENT && errno != EROFS)
 			return err_sys(err, ERR_ISOLATION, "write %s", path);
 	}
 	(void)io_write_file(AT_FDCWD, "/proc/sys/user/max_inotify_instances", "16");

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -67,6 +68,7 @@ static int wait_for_job(int *ret_killed)
 int init_main(void)
 {
 	struct note note = { .type = NOTE_ENDED };
+	struct rusage usage = { 0 };
 	int fd, status, killed = 0;
 
 	(void)prctl(PR_SET_DUMPABLE, 0);	/* before the command exists */
@@ -82,6 +84,10 @@ int init_main(void)
 	status = wait_for_job(&killed);
 	kill_rest();
 	note.value = status;
+	(void)getrusage(RUSAGE_CHILDREN, &usage);
+	note.cpu_us = (int64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 + usage.ru_utime.tv_usec +
+		      usage.ru_stime.tv_usec;
+	note.memory_bytes = (int64_t)usage.ru_maxrss * 1024;
 	if (note_send(INIT_FD_NOTE, &note, NULL, 0) < 0)
 		return 125;
 	return harvest_walk(INIT_FD_UPPER, INIT_FD_HARVEST, status, killed) < 0 ? 125 : 0;

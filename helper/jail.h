@@ -29,6 +29,7 @@ enum note_type {
 struct note {
 	enum note_type type;
 	int64_t value;
+	int64_t cpu_us, memory_bytes;	/* NOTE_ENDED: of all that init has reaped; the largest one's memory */
 	char stage[24];
 	struct err err;
 	struct {
@@ -58,7 +59,7 @@ struct jail {
 /* The stages, each 0 or -1 with err; see the table in enter.c for their order and why. */
 int idmap_enter(struct jail *jail, struct err *err);
 /* No further namespace of any kind: called by rootfs_enter when its mounts are made. */
-int idmap_close(struct err *err);
+int idmap_close(const struct spec *spec, struct err *err);
 int rootfs_enter(struct jail *jail, struct err *err);
 int network_enter(struct jail *jail, struct err *err);
 /* Makes the workspace beneath the new root (descriptor root); sets upper, overlay, dirs_copied. */

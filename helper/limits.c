@@ -25,7 +25,8 @@ int limits_enter(struct jail *jail, struct err *err)
 	/* a compile step counts too; the supervisor ends by the exact sum, this is the second net */
 	int64_t cpu = (spec->cpu_ms + spec->compile_wall_ms) / 1000 + 2;
 
-	if (set(RLIMIT_NPROC, spec->processes + 1, "NPROC", err) < 0 ||
+	/* with a cgroup its count comes first: it tells that a fork was refused */
+	if (set(RLIMIT_NPROC, spec->processes + (spec->cgroup ? 16 : 1), "NPROC", err) < 0 ||
 	    set(RLIMIT_NOFILE, spec->open_files, "NOFILE", err) < 0 ||
 	    set(RLIMIT_FSIZE, spec->file_bytes, "FSIZE", err) < 0 ||
 	    set(RLIMIT_STACK, spec->stack_bytes, "STACK", err) < 0 ||

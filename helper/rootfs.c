@@ -161,13 +161,12 @@ static int mask_proc(int root, struct err *err)
 	static const char *const dirs[] = { "proc/acpi", "proc/scsi", "proc/bus", "proc/irq", "proc/fs",
 					    "proc/driver", "proc/tty", "proc/sysvipc", "proc/asound" };
 	static const char *const empty[] = { "size", "4k", "nr_inodes", "2", "mode", "555", NULL };
-	AUTO_FD int null = mount_clone(root, "dev/null");
+	const char *covered = NULL;
 	AUTO_FD int void_dir = mount_new("tmpfs", READ_ONLY | MOUNT_ATTR_NOEXEC, empty);
 	size_t i;
 
-	if (null < 0 || void_dir < 0)
+	if (void_dir < 0)
 		return err_sys(err, ERR_ISOLATION, "prepare the masks of /proc");
-	(void)mount_flags(null, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC);
 	for (i = 0; i < sizeof(files) / sizeof(files[0]) + sizeof(dirs) / sizeof(dirs[0]); i++) {
 		bool is_dir = i >= sizeof(files) / sizeof(files[0]);
 		const char *path = is_dir ? dirs[i - sizeof(files) / sizeof(files[0])] : files[i];
@@ -175,10 +174,12 @@ static int mask_proc(int root, struct err *err)
 		/* many kernels lack some of them, and access tells so for less than a mount costs */
 		if (faccessat(root, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
-		AUTO_FD int mask = (int)syscall(SYS_open_tree, is_dir ? void_dir : null, "",
-						OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH);
+		/* copies of what is in place: before Linux 6.15 a detached mount cannot be copied */
+		AUTO_FD int mask = !is_dir ? mount_clone(root, "dev/null") :
+				   covered ? mount_clone(root, covered) : take_fd(&void_dir);
 		if (mask < 0 || mount_attach(mask, root, path) < 0)
 			return err_sys(err, ERR_ISOLATION, "mask '/%s'", path);
+		covered = is_dir && !covered ? path : covered;
 	}
 	AUTO_FD int sys = mount_clone(root, "proc/sys");
 	if (sys < 0 || mount_flags(sys, READ_ONLY | MOUNT_ATTR_NOEXEC) < 0 ||
@@ -261,7 +262,7 @@ int rootfs_enter(struct jail *jail, struct err *err)
 	if (put_sources(spec, root, fds, err) < 0 || make_dev(root, device_fds, err) < 0 ||
 	    make_proc(jail, root, err) < 0 || workspace_make(jail, root, err) < 0 ||
 	    make_files(spec, root, err) < 0 || send_eyes(jail, root, err) < 0 ||
-	    idmap_close(err) < 0 || into_root(root, err) < 0)
+	    idmap_close(spec, err) < 0 || into_root(root, err) < 0)
 		return -1;
 	if (syscall(SYS_mount_setattr, AT_FDCWD, "/", 0, &read_only, sizeof(read_only)) < 0)
 		return err_sys(err, ERR_ISOLATION, "make the root read-only");

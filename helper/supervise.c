@@ -19,16 +19,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+/* with a cgroup its namespace comes later, see cgroup_enter() */
 #define NAMESPACES \
-	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
-	 CLONE_NEWCGROUP)
+	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 
-enum { LOOK_MS = 20, LOOK_BUSY_MS = 5, GRACE_MS = 2000, COLLECT_MS = 120000 };
+enum { LOOK_MS = 20, LOOK_BUSY_MS = 5, GRACE_MS = 2000, BUILD_MS = 20000, COLLECT_MS = 120000 };
 
 struct run {
 	const struct spec *spec;
@@ -71,7 +70,7 @@ static int start(struct run *run)
 	jail.self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	if (jail.self < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(err, ERR_INTERNAL, "prepare the jail");
-	run->init = (pid_t)syscall(SYS_clone, NAMESPACES | CLONE_PIDFD | SIGCHLD, NULL, &run->pidfd, NULL, 0);
+	run->init = (pid_t)syscall(SYS_clone, NAMESPACES | CLONE_PIDFD | SIGCHLD | (run->spec->cgroup ? 0 : CLONE_NEWCGROUP), NULL, &run->pidfd, NULL, 0);
 	if (run->init == 0) {
 		(void)close(pair[0]);
 		jail.note = pair[1];
@@ -182,6 +181,10 @@ static void take_note(struct run *run, const struct note *note, const int *fds, 
 		break;
 	case NOTE_ENDED:
 		run->wait_status = (int)note->value;
+		if (note->cpu_us > r->cpu_us)
+			r->cpu_us = note->cpu_us;
+		if (note->memory_bytes > r->memory_peak)
+			r->memory_peak = note->memory_bytes;
 		take_end(run);
 		break;
 	case NOTE_KILL:
@@ -232,9 +235,10 @@ static void look(struct run *run)
 
 static int64_t deadline_ms(const struct run *run)
 {
-	return (run->is_ready ? run->ready_us + run->compile_us : run->begin_us) / 1000 +
-	       run->spec->wall_ms + (run->is_ready && run->spec->compile && !run->compile_us ?
-				     run->spec->compile_wall_ms : 0);
+	if (!run->is_ready)	/* the program's time has not begun */
+		return run->begin_us / 1000 + BUILD_MS;
+	return (run->ready_us + run->compile_us) / 1000 + run->spec->wall_ms + (run->spec->compile && !run->compile_us ?
+								       run->spec->compile_wall_ms : 0);
 }
 
 static int wait_ms(const struct run *run)
@@ -261,9 +265,12 @@ static void on_time(struct run *run)
 		(void)kill(run->init, SIGKILL);	/* process 1 does not answer: no results */
 	if (run->is_ended || run->is_killed)
 		return;
-	if (now >= deadline_ms(run))
+	if (now >= deadline_ms(run)) {
+		if (!run->is_ready && run->report->err.code == ERR_NONE)
+			(void)err_set(&run->report->err, ERR_BUSY, "the jail was not ready after %d s: the host is overloaded",
+				      BUILD_MS / 1000);
 		end_job(run, REPORT_WALL);
-	else if (run->is_ready && now >= run->look_ms)
+	} else if (run->is_ready && now >= run->look_ms)
 		look(run);
 }
 
@@ -309,21 +316,13 @@ static void turn(struct run *run)
 static void finish(struct run *run)
 {
 	struct report *r = run->report;
-	struct rusage usage = { 0 };
-	int64_t now, cpu, memory;
+	int64_t now;
 
-	(void)wait4(run->init, NULL, 0, &usage);
+	(void)waitpid(run->init, NULL, 0);
 	read_notes(run);
 	now = io_now_us();
 	if (!run->is_ended)
 		run->ended_us = now;
-	cpu = (int64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 + usage.ru_utime.tv_usec +
-	      usage.ru_stime.tv_usec;
-	memory = (int64_t)usage.ru_maxrss * 1024;
-	if (cpu > r->cpu_us)
-		r->cpu_us = cpu;
-	if (memory > r->memory_peak)
-		r->memory_peak = memory;
 	if (r->processes_peak < 1 && run->is_ready)
 		r->processes_peak = 1;
 	watch_scratch(&run->watch);

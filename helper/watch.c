@@ -68,9 +68,11 @@ static void add_time(int proc, const char *pid, struct sums *s)
 	if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu %*d %*d %lld",
 			 &t[0], &t[1], &t[2], &t[3], &threads) != 5)
 		return;
-	s->ticks += (int64_t)(t[0] + t[1] + t[2] + t[3]);
-	if (strcmp(pid, "1") != 0)
-		s->tasks += threads;
+	s->ticks += (int64_t)(t[2] + t[3]);	/* of its children that were reaped */
+	if (!strcmp(pid, "1"))
+		return;	/* ours: what it used itself was spent on building the jail */
+	s->ticks += (int64_t)(t[0] + t[1]);
+	s->tasks += threads;
 }
 
 void watch_scratch(struct watch *watch)

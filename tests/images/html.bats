@@ -11,7 +11,7 @@ pixels() { python3 "$BATS_TEST_DIRNAME/code/pixels.py" "$@"; }
 @test "a grid, a font of the session, a canvas, and no network" {
   python3 "$BATS_TEST_DIRNAME/code/font.py" "$work/square.ttf"
   sbx upload --json -s "$session" "$work/square.ttf" </dev/null >/dev/null
-  exec_file browser html "$BATS_TEST_DIRNAME/code/page.html"
+  exec_file browser html "$BATS_TEST_DIRNAME/code/page.html" '.args = ["--width=400", "--height=300"]'
   want '.status == "success" and ([.files[].name] | sort == ["page.pdf","page.png"])'
   want '.stderr | test("not loaded: http://example.com/x.png")'
   want '.stderr | test("not loaded: https://example.com/data")'

@@ -6,6 +6,7 @@ load helper
 setup() {
   [ "$(id -u)" = 0 ] || command -v newuidmap >/dev/null
   work=$(mktemp -d "$SBX_WORK/i.XXXXXX")
+  chmod 755 "$work" # the throw-away user of a build by root reads it
   mkdir -p "$work/root/usr/bin" "$work/root/etc" "$work/images"
   cp /bin/sh "$work/root/usr/bin/sh"
   ln -s usr/bin "$work/root/bin"
