@@ -171,7 +171,8 @@ static json_t *judge(json_t *list, json_t *inside, json_t *outside, int64_t *ret
 		(void)json_array_append_new(rows, v);
 		held += is_held;
 		failed += !is_held;
-		unproven += is_held && !is_proven;
+		/* a twin that needs root, or a thing this host lacks, proves nothing either way */
+		unproven += is_held && !is_proven && out && strcmp(twin ? twin : "", "needs-root") != 0;
 	}
 	*ret_failed = failed;
 	return json_pack("{s:I,s:I,s:I,s:o}", "held", (json_int_t)held, "failed", (json_int_t)failed, "unproven",

@@ -139,7 +139,7 @@ static int act(const struct request *r, const struct config *config, json_t **re
 	if (status != 0) {
 		(void)err_set(err, status == 2 ? ERR_REQUEST : ERR_RUNTIME, "image %s '%s' failed (status %d)",
 			      r->action, r->name, status);
-		return err_hint(err, "the lines above say why; an ordinary user needs mmdebstrap, uidmap, and a "
+		return err_hint(err, strcmp(r->action, "build") ? "the lines above say why" : "the lines above say why; an ordinary user needs mmdebstrap, uidmap, and a "
 				     "range in /etc/subuid and /etc/subgid");
 	}
 	if (!strcmp(r->action, "rm"))

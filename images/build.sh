@@ -50,10 +50,14 @@ as_nobody() {
   echo "$user:$((id + 65536)):65536" >"$d/subuid"
   cp "$d/subuid" "$d/subgid"
   mkdir -p "$images"
+  local owner part
+  owner=$(stat -c %u:%g "$images")
   chown "$id:$id" "$d/home" "$d/tmp" "$images"
+  for part in "$images/$name" "$images/$name".{json,lock,tree.gz} "$images/.$name.building"; do
+    [ ! -e "$part" ] || chown "$id:$id" "$part"
+  done
   touch /etc/subuid /etc/subgid
   # what an unprivileged reader may not reach is handed over as text
-  local part
   mkdir "$d/images"
   for part in "$here"/*; do [ -f "$part" ] && cp "$part" "$d/images/"; done
   if [ -n "$from" ] && [ -f "$from" ]; then exec 7<"$from"; fi
@@ -62,13 +66,14 @@ as_nobody() {
     for f in passwd group subuid subgid; do mount --bind "$SBX_D/$f" "/etc/$f"; done
     exec setpriv --reuid '$id' --regid '$id' --clear-groups env -i HOME="$SBX_D/home" USER='$user' \
       PATH=/usr/bin:/bin:/usr/sbin:/sbin TMPDIR="$SBX_D/tmp" bash "$@"' a "$d/images/build.sh" "${self_args[@]}" --inner || status=$?
-  chown "$(id -u):$(id -g)" "$images"
-  find "$images" -mindepth 1 -maxdepth 1 -uid "$id" -exec chown "$(id -u):$(id -g)" {} +
+  chown "$owner" "$images"
+  find "$images" -mindepth 1 -maxdepth 1 -uid "$id" -exec chown "$owner" {} +
   exit "$status"
 }
 
 need() { command -v "$1" >/dev/null || die "'$1' is not installed: apt-get install $2"; }
-in_range() { mmdebstrap --unshare-helper "$@"; }
+# as root of the caller's range; root itself reaches all of it anyway
+in_range() { if [ "$(id -u)" = 0 ]; then "$@"; else mmdebstrap --unshare-helper "$@"; fi; }
 
 # The host's own sources, as one-line entries of the suite asked for.
 sources() {
@@ -204,7 +209,7 @@ describe() { # writes NAME.lock, NAME.tree.gz and NAME.json beside the finished 
 }
 
 difference() { # OLD NEW: what a person wants to know of two trees
-  diff <(gzip -dc "$1") <(gzip -dc "$2") | awk -F'\t' '
+  { diff <(gzip -dc "$1") <(gzip -dc "$2") || true; } | awk -F'\t' '
     /^</ {old[substr($1, 3)] = 1} /^>/ {new[substr($1, 3)] = 1}
     END {for (p in old) print (p in new) ? "changed " p : "removed " p; for (p in new) if (!(p in old)) print "added " p}' | sort
 }
@@ -212,7 +217,7 @@ difference() { # OLD NEW: what a person wants to know of two trees
 do_build() {
   local old
   mkdir -p "$images"
-  exec 9>"$images/.$name.lock-build"
+  exec 9>"$images/.$name.building"
   flock -n 9 || die "'$name' is being built already"
   work=$(mktemp -d "$images/.$name.XXXXXX")
   trap clean EXIT
@@ -234,7 +239,7 @@ do_build() {
   mv "$work/lock" "$images/$name.lock"
   mv "$work/tree.gz" "$images/$name.tree.gz"
   mv "$work/json" "$images/$name.json"
-  [ ! -d "$work/old" ] || remove_tree "$work/old"
+  [ ! -d "$work/old" ] || remove_tree "$work/old" || say "$name: the old tree is left in $work"
   say "$name: done, $(sed 's/.*"packages":\([0-9]*\),"bytes":\([0-9]*\).*/\1 packages, \2 bytes/' "$images/$name.json")"
 }
 
@@ -256,13 +261,13 @@ do_check() {
 do_rm() {
   [ -d "$images/$name" ] || die "'$name' is not built"
   remove_tree "$images/$name"
-  rm -f "$images/$name.json" "$images/$name.lock" "$images/$name.tree.gz" "$images/.$name.lock-build"
+  rm -f "$images/$name.json" "$images/$name.lock" "$images/$name.tree.gz" "$images/.$name.building"
 }
 
 case $verb in
   build | check | rm)
     # mmdebstrap maps no ids for root, so root goes another way
-    if [ "$(id -u)" = 0 ] && [ -z "$inner" ]; then as_nobody; fi
+    if [ "$verb" = build ] && [ "$(id -u)" = 0 ] && [ -z "$inner" ]; then as_nobody; fi
     "do_$verb"
     ;;
   *) usage >&2; exit 2 ;;

@@ -45,7 +45,15 @@ DROPPED = {"srcdoc", "action", "formaction", "ping", "http-equiv", "manifest", "
 NAME = re.compile(r"[a-z_][a-z0-9_.:-]*\Z", re.I)
 URL = re.compile(r"""url\(\s*(?:"([^"]*)"|'([^']*)'|([^)'"\s]*))\s*\)""", re.I)
 IMPORT = re.compile(r"""@import\s+(?:url\(\s*)?["']?([^"')\s;]+)["']?\s*\)?\s*([^;{}]*);?""", re.I)
+ESCAPE = re.compile(r"\\(?:([0-9a-f]{1,6})\s?|([g-z@(]))", re.I)
 GOOD_TYPES = ("image/", "font/", "audio/", "video/", "application/font", "application/vnd.ms-fontobject")
+
+
+def plain(match):
+    if match.group(2):
+        return match.group(2)
+    code = int(match.group(1), 16)
+    return chr(code) if 0x40 <= code <= 0x7A and code != 0x5C or code == 0x28 else match.group(0)
 
 
 class Page(HTMLParser):
@@ -106,8 +114,8 @@ class Page(HTMLParser):
                 return 'url("%s")' % re.sub(r"[^\w#-]", "", url)
             return 'url("%s")' % (self.data_url(url, base) or "data:,")
         text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
-        # an escape could spell a function's name past this reading
-        text = re.sub(r"\\0*(?:75|55|72|52|6c|4c|69|49|40)\s?", "", text, flags=re.I)
+        # an escape could spell a function's name past this reading: letters are written plainly
+        text = ESCAPE.sub(plain, text)
         text = URL.sub(inline, IMPORT.sub(get, text))
         text = re.sub(r"(?:-webkit-)?image-set\s*\(|expression\s*\(|-moz-binding|behavior\s*:", "x-none(", text,
                       flags=re.I)
