@@ -130,7 +130,7 @@ static int tampered(const char *name, const char *text, struct err *err)
 static int act(const struct request *r, const struct config *config, json_t **ret, struct err *err)
 {
 	AUTO_FREE char *text = NULL;
-	int status;
+	int status = 0;
 
 	if (run_script(r, config, &text, &status, err) < 0)
 		return -1;

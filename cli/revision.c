@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MANIFEST_MAX = 64 << 20 };
+enum { MANIFEST_MAX = 64 << 20, FORMAT_VERSION = 1 };
 
 struct raw {
 	char *name, *id, *ext, *sha256, *mime, *origin, *exec;
@@ -222,6 +222,8 @@ static int decode(json_t *doc, struct revision *ret, struct err *err)
 	const char *exec = json_string_value(json_object_get(doc, "exec"));
 	size_t i;
 
+	if (json_integer_value(json_object_get(doc, "v")) != FORMAT_VERSION)
+		return err_set(err, ERR_CORRUPT, "the format is not version %d", FORMAT_VERSION);
 	if (!json_is_array(files))
 		return err_set(err, ERR_CORRUPT, "the list of files is missing");
 	ret->parent = json_integer_value(json_object_get(doc, "parent"));
@@ -287,7 +289,7 @@ static json_t *encode(const struct revision *r)
 			(void)json_object_set_new(v, "read_only", json_true());
 		(void)json_array_append_new(files, v);
 	}
-	return json_pack("{s:i,s:I,s:I,s:I,s:s,s:s,s:o}", "v", 1, "revision", (json_int_t)r->number, "parent",
+	return json_pack("{s:i,s:I,s:I,s:I,s:s,s:s,s:o}", "v", FORMAT_VERSION, "revision", (json_int_t)r->number, "parent",
 			 (json_int_t)r->parent, "created", (json_int_t)r->created, "op", r->op, "exec", r->exec,
 			 "files", files);
 }
