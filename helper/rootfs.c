@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -79,17 +80,55 @@ static int make_files(const struct spec *spec, int root, struct err *err)
 	return 0;
 }
 
+/*
+ * The image's root once more, as this mount namespace has it: a descriptor from before the clone
+ * belongs to the old one, and what it leads to cannot be mounted (EINVAL).
+ */
+static int reopen_image(void)
+{
+	char path[4096], link[32];
+	struct stat had, have;
+	ssize_t n;
+	int fd;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", SPEC_FD_ROOT);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n < 0)
+		return -1;
+	path[n] = 0;
+	fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 && (fstat(fd, &have) < 0 || fstat(SPEC_FD_ROOT, &had) < 0 || had.st_ino != have.st_ino ||
+			had.st_dev != have.st_dev)) {
+		(void)close(fd);
+		errno = ESTALE;	/* renamed or replaced meanwhile */
+		return -1;
+	}
+	return fd;
+}
+
+/* Beneath the image, no link followed: an image is not trusted to point anywhere. */
+static int open_part(int image, const char *path)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC | O_NOFOLLOW,
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+
+	return (int)syscall(SYS_openat2, image, path, &how, sizeof(how));
+}
+
 /* Detached copies of what is to be mounted; -1 for an optional one that is not there. */
 static int take_sources(const struct spec *spec, int *fds, struct err *err)
 {
+	AUTO_FD int image = spec->image ? reopen_image() : -1;
 	size_t i;
 
+	if (spec->image && image < 0)
+		return err_sys(err, ERR_ISOLATION, "open the image's root");
 	for (i = 0; i < spec->mount_count; i++) {
 		const struct spec_mount *m = &spec->mounts[i];
 
 		/* a path of an image is resolved beneath it, links included: it is not trusted */
 		if (m->from_image) {
-			AUTO_FD int at = io_open(SPEC_FD_ROOT, m->source + 1, O_PATH, 0);
+			AUTO_FD int at = open_part(image, m->source + 1);
 
 			fds[i] = at < 0 ? -1 : (int)syscall(SYS_open_tree, at, "",
 				OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH | 0x8000);

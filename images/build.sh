@@ -161,6 +161,7 @@ build_packages() {
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
     --dpkgopt='path-exclude=/usr/share/lintian/*' --dpkgopt='path-exclude=/usr/share/gnome/help/*' \
     --essential-hook='mkdir -p "$1/usr/share/man/man1"' \
+    --customize-hook='rm -f "$1/var/lib/apt/extended_states"' \
     --customize-hook='sh -c "$SBX_FINISH" finish "$1"' \
     "$suite" - "$lines" |
     unpack -
