@@ -225,9 +225,8 @@ int collect_take(void *taker, char type, char why, const char *name, size_t len,
 		collect_skip(c, name, len, reason_of(why));
 		(void)snprintf(text, sizeof(text), "%.*s", (int)len, name);
 		in = stage_find(c->stage, text);
-		if (in)		/* a link or a directory took its place: it is no longer the file it was */
-			in->is_seen = false;
-		return 0;
+		/* a link or a FIFO took its place: the file that it was is gone */
+		return in && why == HARVEST_WHY_TYPE ? take_deleted(c, in, err) : 0;
 	}
 	if (len > HARVEST_NAME_MAX || memchr(name, 0, len))
 		return err_set(err, ERR_INTERNAL, "a packet of the wrong form");

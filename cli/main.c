@@ -212,7 +212,7 @@ static int start(const char *program, const struct verb *verb, int argc, char **
 	struct err err = { 0 };
 	int status;
 
-	if (options_parse(verb, argc, argv, request, &g, &err) < 0)
+	if (options_parse(verb, argc, argv, request, &g, &err) < 0 || rootless_check(&err) < 0)
 		return fail(program, verb->name, g.is_json, &err);
 	if (g.is_help) {
 		options_help(verb, program, stdout);

@@ -9,14 +9,19 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+int rootless_check(struct err *err)
+{
+	if (getuid() != geteuid() || getgid() != getegid())
+		return err_set(err, ERR_ISOLATION, "sbx must not be installed setuid or setgid");
+	return 0;
+}
+
 int rootless_become(const struct config *config, struct err *err)
 {
 	const struct passwd *pw;
 
-	if (geteuid() != 0 && getuid() == geteuid())
-		return 0;
 	if (geteuid() != 0)
-		return err_set(err, ERR_ISOLATION, "sbx must not be installed setuid");
+		return 0;
 	errno = 0;
 	pw = getpwnam(config->run_as);
 	if (!pw || pw->pw_uid == 0) {

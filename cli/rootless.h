@@ -6,6 +6,9 @@
 
 struct config;
 
+/* Refuses to go on when this program was given rights that its caller has not. */
+int rootless_check(struct err *err);
+
 /*
  * Started by root: becomes the configured run_as user, without supplementary groups, before anything
  * of the store is touched; refuses when there is none. Anybody else stays who they are.

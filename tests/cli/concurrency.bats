@@ -149,7 +149,6 @@ start_waiting() { # NAME CODE
 	ok
 }
 
-# bats test_tags=bug
 @test "no command beside it sweeps away a run that just begins" {
 	wide
 	upload seed x

@@ -153,7 +153,6 @@ load ../helpers
 	has '.error.message | contains("/limits/nope")'
 }
 
-# bats test_tags=bug
 @test "a language's file must be a plain name" {
 	local name
 	for name in ../../mnt/data/x a/b .. ''; do

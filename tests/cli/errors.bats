@@ -90,7 +90,6 @@ load ../helpers
 	has '.error.hint | length > 0'
 }
 
-# bats test_tags=bug
 @test "E_ISOLATION where no user namespace may be made" { # S4-87
 	unshare -r true 2>/dev/null || lacking "user namespaces"
 	capture unshare -r sh -c 'echo 0 >/proc/sys/user/max_user_namespaces && exec unshare -U --map-user='"$(id -u)"' "$@"' sh true

@@ -122,7 +122,6 @@ load ../helpers
 	ok
 }
 
-# bats test_tags=bug
 @test "a variable's name may hold no equals sign" {
 	python 1 '{"env":{"a=b":"v"}}'
 	refused E_REQUEST /env

@@ -111,7 +111,6 @@ age() { touch -d "$2" "$SBX_STORAGE"/*/"$1"/.session.json; }
 	[ ! -e "$user/.gone-$ABSENT" ]
 }
 
-# bats test_tags=bug
 @test "the check of the store does not count as using a session" {
 	upload a x
 	age "$session" '3 hours ago'
@@ -269,7 +268,6 @@ a_store() {
 	one_document
 }
 
-# bats test_tags=bug
 @test "a manifest without its list of files is broken, not empty" {
 	a_store
 	is_broken_on_purpose=1
@@ -278,5 +276,17 @@ a_store() {
 		printf '%s' "$text" >"$dir/.manifest/2.json"
 		request ls "$(in_session)"
 		refused E_CORRUPT || { echo "text: $text"; false; }
+	done
+}
+
+# bats test_tags=bug
+@test "an extension of a manifest that is no plain one is broken" {
+	a_store
+	is_broken_on_purpose=1
+	local ext
+	for ext in 'x/../y' '/' '..' 'a b' ''; do
+		jq -c --arg e "$ext" '.files[0].ext = $e' "$dir/.manifest/1.json" >"$dir/.manifest/3.json"
+		request ls "$(in_session)"
+		refused E_CORRUPT || { echo "extension: $ext"; false; }
 	done
 }

@@ -101,7 +101,6 @@ run_and_strike() { # WHO
 	holds '.sessions | all(.files == 1 or .files == 0)' listing >/dev/null
 }
 
-# bats test_tags=bug
 @test "what a crash left half-made is removed by gc once it is old" {
 	upload a x
 	local user

@@ -63,7 +63,6 @@ load ../helpers
 	has '.sessions == []'
 }
 
-# bats test_tags=bug
 @test "looking at the sessions does not count as using them" {
 	upload a 1
 	touch -d '2 days ago' "$SBX_STORAGE"/*/"$session"/.session.json
