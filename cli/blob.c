@@ -167,20 +167,22 @@ int blob_keep(const struct session *session, struct blob *blob, struct entry *en
 	stored_name(entry, name, sizeof(name));
 	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", blob->fd);
 	(void)snprintf(where, sizeof(where), "%s/%s/%s", session->user, session->id, entry->extension);
+	/* counted before it can be seen, so that who removes it never takes away what was not added */
+	if (usage_add(session, entry->size, err) > session->config->user_bytes) {
+		(void)usage_add(session, -entry->size, NULL);
+		return err_set(err, ERR_QUOTA, "user_bytes: the user holds more than %lld bytes",
+			       (long long)session->config->user_bytes);
+	}
 	if (shard < 0 || (session->config->fsync && fsync(blob->fd) < 0) ||
-	    linkat(AT_FDCWD, self, session->dir, name, AT_SYMLINK_FOLLOW) < 0)
-		return err_sys(err, ERR_STORAGE, "keep a file in the store");
+	    linkat(AT_FDCWD, self, session->dir, name, AT_SYMLINK_FOLLOW) < 0) {
+		(void)err_sys(err, ERR_STORAGE, "keep a file in the store");
+		(void)usage_add(session, -entry->size, NULL);
+		return -1;
+	}
 	if (symlinkat(where, shard, entry->id) < 0 ||
 	    (session->config->fsync && (fsync(shard) < 0 || fsync(session->dir) < 0))) {
 		(void)err_sys(err, ERR_STORAGE, "put a file into the index");
 		blob_forget(session, entry);
-		return -1;
-	}
-	if (usage_add(session, entry->size, err) > session->config->user_bytes) {
-		(void)err_set(err, ERR_QUOTA, "user_bytes: the user holds more than %lld bytes",
-			      (long long)session->config->user_bytes);
-		blob_forget(session, entry);
-		(void)usage_add(session, -entry->size, NULL);
 		return -1;
 	}
 	return 0;
@@ -199,7 +201,8 @@ void blob_forget(const struct session *session, const struct entry *entry)
 	char name[64];
 
 	stored_name(entry, name, sizeof(name));
-	(void)unlinkat(session->dir, name, 0);	/* what cannot be taken back, fsck finds */
+	if (unlinkat(session->dir, name, 0) == 0)	/* what cannot be taken back, fsck finds */
+		(void)usage_add(session, -entry->size, NULL);
 	if (shard >= 0)
 		(void)unlinkat(shard, entry->id, 0);
 }

@@ -114,6 +114,15 @@ static void visit_session(struct gc *gc, int user_dir, const char *user, const c
 		expire(gc, user, id);
 }
 
+static void finish_removal(int storage, int user_dir, const char *grave)
+{
+	struct session session = { .user_dir = user_dir, .dir = -1 };
+	int64_t bytes;
+
+	(void)grave_empty(storage, user_dir, grave, &bytes);	/* what stays, the next gc finds */
+	(void)usage_add(&session, -bytes, NULL);
+}
+
 static void visit_user(struct gc *gc, int storage, const char *user)
 {
 	AUTO_FD int user_dir = io_open_dir(storage, user);
@@ -127,7 +136,7 @@ static void visit_user(struct gc *gc, int storage, const char *user)
 		} else if (!strncmp(de->d_name, ".gone-", 6)) {
 			gc->graves++;	/* an erasure that was cut short */
 			if (!gc->dry_run)
-				(void)io_remove_tree(user_dir, de->d_name);
+				finish_removal(storage, user_dir, de->d_name);
 		}
 	}
 }

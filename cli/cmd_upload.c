@@ -228,10 +228,8 @@ static int keep(struct upload *u, json_t *files, json_t **ret, struct err *err)
 	if (!u->entries)
 		return err_sys(err, ERR_INTERNAL, "allocate");
 	if (store_all(u, files, err) < 0 || commit(u, &r, err) < 0) {
-		for (i = 0; i < u->count; i++) {	/* refused: not a byte stays */
+		for (i = 0; i < u->count; i++)	/* refused: not a byte stays */
 			blob_forget(&u->session, &u->entries[i]);
-			(void)usage_add(&u->session, -u->entries[i].size, NULL);
-		}
 		revision_done(&r);
 		return -1;
 	}

@@ -13,6 +13,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+enum { ROUNDS = 1000 };
+
 /* True while a run, alive by its lock, is in the session. */
 static bool is_in_use(const struct session *session)
 {
@@ -31,8 +33,8 @@ static bool is_in_use(const struct session *session)
 	return false;
 }
 
-/* Takes the stored files of a session out of the index; returns the bytes they hold. */
-static int64_t unindex(int storage, int session_dir)
+/* Removes the stored files of a session and takes them out of the index; the bytes they held. */
+static int64_t remove_stored(int storage, int session_dir)
 {
 	int again = openat(session_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	AUTO_DIR DIR *dir = again < 0 ? NULL : fdopendir(again);
@@ -50,9 +52,36 @@ static int64_t unindex(int storage, int session_dir)
 			continue;
 		(void)snprintf(path, sizeof(path), ".ids/%.2s/%s", full, full);
 		(void)unlinkat(storage, path, 0);
-		sum += st.st_size;
+		/* who removes a file takes its bytes off the user's sum, and nobody else */
+		if (unlinkat(session_dir, de->d_name, 0) == 0)
+			sum += st.st_size;
 	}
 	return sum;
+}
+
+int grave_empty(int storage, int user_dir, const char *grave, int64_t *ret_bytes)
+{
+	static const char *const rest[] = { ".session.json", ".manifest", ".run" };
+	int round;
+	size_t i;
+
+	*ret_bytes = 0;
+	/* a run that still has the session open may put one more file in, until the directory is gone */
+	for (round = 0; round < ROUNDS; round++) {
+		AUTO_FD int dir = io_open_dir(user_dir, grave);
+
+		if (dir < 0)
+			return errno == ENOENT ? 0 : -1;
+		*ret_bytes += remove_stored(storage, dir);
+		for (i = 0; i < sizeof(rest) / sizeof(rest[0]); i++)
+			if (io_remove_tree(dir, rest[i]) < 0)
+				return -1;
+		if (unlinkat(user_dir, grave, AT_REMOVEDIR) == 0)
+			return 0;
+		if (errno != ENOTEMPTY && errno != EEXIST)
+			return -1;
+	}
+	return io_remove_tree(user_dir, grave);	/* something that is not ours lies in it */
 }
 
 int session_erase(struct call *call, struct session *session, bool force, struct err *err)
@@ -60,18 +89,19 @@ int session_erase(struct call *call, struct session *session, bool force, struct
 	int storage = call_storage(call, err);
 	char grave[64];
 	int64_t bytes;
+	int failed;
 
 	if (storage < 0 || session_lock(session, err) < 0)
 		return -1;
 	if (!force && is_in_use(session))
 		return err_set(err, ERR_BUSY, "a run is going on in the session");
-	bytes = unindex(storage, session->dir);
 	(void)snprintf(grave, sizeof(grave), ".gone-%s", session->id);
 	if (renameat(session->user_dir, session->id, session->user_dir, grave) < 0)
 		return err_sys(err, ERR_STORAGE, "remove the session");
-	if (io_remove_tree(session->user_dir, grave) < 0)
-		return err_sys(err, ERR_STORAGE, "remove the session's files");
-	return usage_add(session, bytes ? -bytes : 0, err) < 0 ? -1 : 0;
+	failed = grave_empty(storage, session->user_dir, grave, &bytes);
+	if (failed < 0)
+		(void)err_sys(err, ERR_STORAGE, "remove the session's files");
+	return usage_add(session, -bytes, failed < 0 ? NULL : err) < 0 ? -1 : failed;
 }
 
 int user_erase(struct call *call, const char *user, int64_t *ret_sessions, struct err *err)

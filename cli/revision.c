@@ -201,8 +201,10 @@ bool revision_conflicts(const struct revision *revision, const char *name, size_
 static int take_entry(const struct raw *raw, struct entry *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	if (!id_parse(raw->id, ret->id) || name_fault(raw->name, strlen(raw->name)) || raw->size < 0)
-		return -1;
+	if (!id_parse(raw->id, ret->id) || name_fault(raw->name, strlen(raw->name)) || raw->size < 0 ||
+	    !*raw->ext || strspn(raw->ext, "abcdefghijklmnopqrstuvwxyz0123456789") != strlen(raw->ext) ||
+	    strlen(raw->sha256) != 64 || strspn(raw->sha256, "0123456789abcdef") != 64)
+		return -1;	/* it becomes part of paths */
 	(void)snprintf(ret->extension, sizeof(ret->extension), "%s", raw->ext);
 	(void)snprintf(ret->sha256, sizeof(ret->sha256), "%s", raw->sha256);
 	(void)snprintf(ret->mime, sizeof(ret->mime), "%s", raw->mime);

@@ -101,6 +101,11 @@ int64_t usage_add(const struct session *session, int64_t add, struct err *err);
 /* Removes a whole session, a whole user. ERR_BUSY when a run is in it and force is not set. */
 int session_erase(struct call *call, struct session *session, bool force, struct err *err);
 int user_erase(struct call *call, const char *user, int64_t *ret_sessions, struct err *err);
+/*
+ * Empties and removes the directory of a session that was put out of sight (".gone-ID"), and tells the
+ * bytes of stored files that went; 0, or -1 with errno.
+ */
+int grave_empty(int storage, int user_dir, const char *grave, int64_t *ret_bytes);
 /* Removes the directories of runs that are no more; number of them. */
 int session_sweep(const struct session *session);
 

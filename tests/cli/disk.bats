@@ -44,6 +44,17 @@ after=$(df --output=used "$SBX_STORAGE" | tail -n 1)
 "$S" fsck >/dev/null || { "$S" fsck; exit 1; }'
 }
 
+# bats test_tags=bug
+@test "what a run that failed for want of room had stored already goes again: no unnamed file, no byte counted" {
+	on_small_disk size=3m "$SAY"'
+first=$("$S" upload --json --name a.txt - <<<hello)
+answer=$("$S" exec --json -- sh -c "for i in 1 2 3 4 5 6 7 8; do head -c 500000 /dev/urandom >f\$i; done")
+is "$(code "$answer")" E_STORAGE "$answer"
+is "$(find "$SBX_STORAGE" -name "*.bin" | wc -l)" 0
+is "$(find "$SBX_STORAGE/.ids" -type l | wc -l)" 1
+is "$(cat "$SBX_STORAGE"/*/.usage)" 6'
+}
+
 @test "a store without inodes: E_STORAGE, nothing half-made" {
 	on_small_disk size=8m,nr_inodes=30 "$SAY"'
 ok=0

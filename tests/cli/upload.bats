@@ -299,6 +299,18 @@ print("good")' "$(in_session)"
 	has '.skipped[0].reason | contains("user_bytes")'
 }
 
+# bats test_tags=bug
+@test "a run whose revision a quota refuses gives its bytes back, and leaves no file" {
+	config '{"session_files":2}'
+	upload a x
+	local sum
+	sum=$(store_sum)
+	python 'for i in range(5): open(f"f{i}", "w").write("x" * 100)' "$(in_session)"
+	refused E_QUOTA
+	has '.error.message | contains("session_files")'
+	equals "$(store_sum)" "$sum"	# the sum of the user's bytes is in it
+}
+
 # --- types ----------------------------------------------------------------------------------------
 @test "only listed extensions, and the bytes must be what the extension says" { # S0-26
 	config '{"extensions":["csv","png","txt"]}'
