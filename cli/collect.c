@@ -253,7 +253,7 @@ int collect_finish(struct collect *c, bool overlay, struct err *err)
 	for (i = 0; i < c->stage->count; i++) {
 		struct input *in = &c->stage->inputs[i];
 
-		if (overlay && !(c->is_overlay_only ? false : strchr(in->entry.name, '/') != NULL))
+		if (overlay && !strchr(in->entry.name, '/'))
 			continue;	/* it stands in the lower layer, and no whiteout came */
 		if (take_deleted(c, in, err) < 0)
 			return -1;
@@ -302,10 +302,7 @@ int collect_commit(struct collect *c, int64_t *ret_revision, struct err *err)
 		*ret_revision = r.number;
 	revision_done(&r);
 	(void)session_unlock(c->session);
-	if (done < 0)
-		for (i = 0; i < c->count; i++)
-			if (c->changes[i].kind != 'd')
-				blob_forget(c->session, &c->changes[i].entry);
+	c->is_committed = done == 0;
 	return done;
 }
 
@@ -313,8 +310,12 @@ void collect_done(struct collect *c)
 {
 	size_t i;
 
-	for (i = 0; i < c->count; i++)
+	for (i = 0; i < c->count; i++) {
+		/* whatever stopped it: what was stored already goes again */
+		if (!c->is_committed && c->changes[i].kind != 'd')
+			blob_forget(c->session, &c->changes[i].entry);
 		entry_done(&c->changes[i].entry);
+	}
 	free(c->changes);
 	json_decref(c->skipped);
 }

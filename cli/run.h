@@ -47,7 +47,7 @@ struct collect {
 	char **keep;		/* extensions that are kept, NULL: all */
 	int commit;		/* 's' success, 'a' always, 'n' never */
 	bool is_keeping;	/* told by the first packet */
-	bool is_overlay_only;
+	bool is_committed;	/* the changes are in a revision */
 	struct change *changes;
 	size_t count;
 	json_t *skipped;	/* array of {name, reason} */
@@ -60,6 +60,7 @@ int collect_finish(struct collect *collect, bool overlay, struct err *err);
 /* Commits the changes as one revision; *ret_revision is the new one, or the old one without changes. */
 int collect_commit(struct collect *collect, int64_t *ret_revision, struct err *err);
 void collect_skip(struct collect *collect, const char *name, size_t len, const char *reason);
+/* Without a commit the stored files of the changes are removed again. */
 void collect_done(struct collect *collect);
 
 #endif
