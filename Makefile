@@ -28,7 +28,7 @@ FORTIFY := $(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 SAN := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 override CPPFLAGS += -D_GNU_SOURCE -Icommon -I$(BUILD) -DSBX_VERSION='"$(VERSION)"' \
 	-DSBX_LIBEXECDIR='"$(LIBEXECDIR)"' -DSBX_DATADIR='"$(DATADIR)"' $(FORTIFY)
-override CFLAGS := -std=gnu17 -O2 -g $(WARN) $(HARDEN) $(SAN) -ffile-prefix-map=$(CURDIR)/= $(CFLAGS)
+override CFLAGS := -std=gnu17 -O2 -g $(WARN) $(HARDEN) $(SAN) -ffile-prefix-map=$(CURDIR)=. $(CFLAGS)
 LINK := -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SAN)
 # sbx-jail is static: its exec costs a third, and nothing of the host is loaded into it
 JAIL_LINK := $(if $(SANITIZE),-pie,-static-pie)

@@ -91,7 +91,8 @@ uninstall:
 	$(Q)rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DATADIR)
 	$(Q)for p in $(MAN); do s=$${p##*.}; n=$$(basename $$p); rm -f $(DESTDIR)$(MANDIR)/man$$s/$${n/#sbx/$(PROGRAM)}; done
 	$(Q)rm -f $(DESTDIR)$(UNITDIR)/system/$(PROGRAM)*.service $(DESTDIR)$(UNITDIR)/system/$(PROGRAM)*.timer \
-		$(DESTDIR)$(UNITDIR)/system/$(PROGRAM).slice
+		$(DESTDIR)$(UNITDIR)/system/$(PROGRAM).slice $(DESTDIR)$(PREFIX)/lib/sysusers.d/$(PROGRAM).conf \
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/$(PROGRAM).conf
 install-adapter:
 	$(Q)$(INSTALL) -d $(DESTDIR)$(PREFIX)/lib/sbx-adapter
 	$(Q)cd contrib/librechat && cp -R package.json package-lock.json server.mjs src inside $(DESTDIR)$(PREFIX)/lib/sbx-adapter/

@@ -15,9 +15,8 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 
-enum { FORMAT_VERSION = 1, MAKING_S = 60 };
+enum { FORMAT_VERSION = 1 };
 
 static int not_found(struct err *err)
 {
@@ -187,14 +186,11 @@ int session_sweep(const struct session *session)
 	AUTO_DIR DIR *dir = again < 0 ? NULL : fdopendir(again);
 	struct dirent *de;
 
+	/* a run that is just being made has no lock of its own yet: then another time, see stage_make() */
+	if (runs < 0 || flock(runs, LOCK_EX | LOCK_NB) < 0)
+		return 0;
 	while (dir && (de = readdir(dir))) {
-		struct stat st;
-
 		if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, ".."))
-			continue;
-		/* one that is being made has no lock yet, for a moment */
-		if (de->d_name[0] == '.' && (fstatat(runs, de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-					     time(NULL) - st.st_ctime < MAKING_S))
 			continue;
 		AUTO_FD int run = io_open_dir(runs, de->d_name);
 		/* its lock is free: whoever made it is dead */

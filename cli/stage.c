@@ -99,7 +99,6 @@ static int link_all(struct stage *st, int in, int dirs, bool copy_dirs, struct e
 int stage_make(const struct session *session, struct input *inputs, size_t count, struct stage *ret,
 	       struct err *err)
 {
-	char fresh[ID_SIZE + 1];
 	int64_t below = 0;
 	size_t i;
 
@@ -112,14 +111,12 @@ int stage_make(const struct session *session, struct input *inputs, size_t count
 	if (io_mkdir(session->dir, ".run") < 0 || (ret->runs = io_open_dir(session->dir, ".run")) < 0)
 		return err_sys(err, ERR_STORAGE, "make the directory of the run");
 	/*
-	 * Under a name that a clean-up of others passes over until it is locked; the lock goes with sbx
-	 * and its supervisor, whatever ends them.
+	 * Whoever cleans up takes the lock of .run alone, so nobody meets a directory between its making
+	 * and its own lock. That one goes with sbx and its supervisor, whatever ends them.
 	 */
-	(void)snprintf(fresh, sizeof(fresh), ".%s", ret->exec);
-	if (mkdirat(ret->runs, fresh, 0700) < 0 || (ret->dir = io_open_dir(ret->runs, fresh)) < 0 ||
-	    flock(ret->dir, LOCK_EX | LOCK_NB) < 0 ||
-	    renameat(ret->runs, fresh, ret->runs, ret->exec) < 0 || io_mkdir(ret->dir, "in") < 0 ||
-	    io_mkdir(ret->dir, "dirs") < 0)
+	if (flock(ret->runs, LOCK_SH) < 0 || mkdirat(ret->runs, ret->exec, 0700) < 0 ||
+	    (ret->dir = io_open_dir(ret->runs, ret->exec)) < 0 || flock(ret->dir, LOCK_EX | LOCK_NB) < 0 ||
+	    flock(ret->runs, LOCK_UN) < 0 || io_mkdir(ret->dir, "in") < 0 || io_mkdir(ret->dir, "dirs") < 0)
 		return err_sys(err, ERR_STORAGE, "prepare the directory of the run");
 	AUTO_FD int in = io_open_dir(ret->dir, "in");
 	AUTO_FD int dirs = io_open_dir(ret->dir, "dirs");

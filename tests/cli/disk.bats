@@ -44,7 +44,6 @@ after=$(df --output=used "$SBX_STORAGE" | tail -n 1)
 "$S" fsck >/dev/null || { "$S" fsck; exit 1; }'
 }
 
-# bats test_tags=bug
 @test "what a run that failed for want of room had stored already goes again: no unnamed file, no byte counted" {
 	on_small_disk size=3m "$SAY"'
 first=$("$S" upload --json --name a.txt - <<<hello)

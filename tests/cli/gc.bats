@@ -279,7 +279,6 @@ a_store() {
 	done
 }
 
-# bats test_tags=bug
 @test "an extension of a manifest that is no plain one is broken" {
 	a_store
 	is_broken_on_purpose=1

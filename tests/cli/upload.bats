@@ -299,7 +299,6 @@ print("good")' "$(in_session)"
 	has '.skipped[0].reason | contains("user_bytes")'
 }
 
-# bats test_tags=bug
 @test "a run whose revision a quota refuses gives its bytes back, and leaves no file" {
 	config '{"session_files":2}'
 	upload a x

@@ -158,7 +158,6 @@ os.rename("d", "real"); os.symlink("real", "d"); os.remove("real/one.txt"); os.s
 	equals "$(now)" "real/e/two.txt top.txt "
 }
 
-# bats test_tags=bug
 @test "an input that became a link or a FIFO is no file any more, at the top as in a directory" {
 	some
 	python 'import os

@@ -30,7 +30,7 @@ load ../helpers
 	has '.failed == 0'
 }
 
-# bats test_tags=bug,security
+# bats test_tags=security
 @test "with copies in the place of an overlay the probes are held as well" {
 	config '{"workspace":"copy"}'
 	capture sbx attack --quick --json
