@@ -126,26 +126,8 @@ static json_t *run_inside(struct call *call, const char *profile, const char *pr
 	struct exec_request r = { .argv = argv, .profile = (char *)(uintptr_t)profile, .commit = never,
 				  .probe = probe };
 	json_t *answer = NULL;
-	bool was_json = call->is_json, was_request = call->is_request;
-	int done;
 
-	call->is_json = call->is_request = true;	/* quiet, and in a session of its own */
-	done = exec_run(call, &r, &answer, err);
-	call->is_json = was_json;
-	call->is_request = was_request;
-	return done < 0 ? NULL : answer;
-}
-
-/* Removes the session that the run inside was given. */
-static void forget_session(struct call *call, json_t *answer)
-{
-	const char *id = json_string_value(json_object_get(answer, "session"));
-	struct session s;
-
-	if (id && session_open(call, call->user, id, &s, NULL) == 0) {
-		(void)session_erase(call, &s, true, NULL);
-		session_done(&s);
-	}
+	return exec_aside(call, &r, &answer, err) < 0 ? NULL : answer;
 }
 
 static json_t *judge(json_t *list, json_t *inside, json_t *outside, int64_t *ret_failed)
@@ -200,7 +182,7 @@ static int attack(struct call *call, const struct request *r, json_t **ret, stru
 	stop(&hold);
 	if (!answer)
 		return -1;
-	forget_session(call, answer);
+	exec_forget_session(call, answer);
 	AUTO_FREE char *out_text = r->quick ? strdup("") : output_of(path, out_argv, err);
 	if (!out_text)
 		return -1;

@@ -98,20 +98,17 @@ static void check_jail(struct doctor *d)
 	char program[] = "/usr/bin/true", never[] = "never";
 	char *argv[] = { program, NULL };
 	struct exec_request r = { .argv = argv, .commit = never };
-	bool was_json = d->call->is_json, was_request = d->call->is_request;
 	AUTO_JSON json_t *answer = NULL;
 	struct err err = { 0 };
-	struct session s;
 	json_t *iso;
 
-	d->call->is_json = d->call->is_request = true;
-	if (exec_run(d->call, &r, &answer, &err) < 0) {
+	if (exec_aside(d->call, &r, &answer, &err) < 0) {
 		say(d, "jail", false, true, err.msg, err.hint);
 		if (sysctl_value("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
 			say(d, "apparmor", false, true, "AppArmor lets only programs with a profile use user namespaces",
 			    "install sbx with 'make install', which loads its profile, or: apparmor_parser -r "
 			    "/etc/apparmor.d/sbx-jail");
-		goto undo_flags;
+		return;
 	}
 	iso = json_object_get(answer, "isolation");
 	say(d, "jail", true, true, "a jail was made, checked from inside, and ran a program", "");
@@ -122,13 +119,7 @@ static void check_jail(struct doctor *d)
 	    "give the outer container an unmasked /proc");
 	say(d, "groups", json_integer_value(json_object_get(iso, "groups")) == 0, false,
 	    "no supplementary groups", "run sbx from a service account that is in no other group");
-	if (session_open(d->call, d->call->user, json_string_value(json_object_get(answer, "session")), &s, NULL) == 0) {
-		(void)session_erase(d->call, &s, true, NULL);
-		session_done(&s);
-	}
-undo_flags:
-	d->call->is_json = was_json;
-	d->call->is_request = was_request;
+	exec_forget_session(d->call, answer);
 }
 
 static void check_cgroup(struct doctor *d)

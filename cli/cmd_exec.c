@@ -232,6 +232,29 @@ int exec_run(struct call *call, const struct exec_request *request, json_t **ret
 	return failed;
 }
 
+int exec_aside(struct call *call, const struct exec_request *request, json_t **ret, struct err *err)
+{
+	bool was_json = call->is_json, was_request = call->is_request;
+	int failed;
+
+	call->is_json = call->is_request = true;
+	failed = exec_run(call, request, ret, err);
+	call->is_json = was_json;
+	call->is_request = was_request;
+	return failed;
+}
+
+void exec_forget_session(struct call *call, json_t *answer)
+{
+	const char *id = json_string_value(json_object_get(answer, "session"));
+	struct session s;
+
+	if (id && session_open(call, call->user, id, &s, NULL) == 0) {
+		(void)session_erase(call, &s, true, NULL);
+		session_done(&s);
+	}
+}
+
 static int run(struct call *call, json_t *request, json_t **ret, struct err *err)
 {
 	struct exec_request r;

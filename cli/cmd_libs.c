@@ -69,17 +69,6 @@ static const char *lister(const char *lang)
 	return NULL;
 }
 
-static void forget_session(struct call *call, json_t *answer)
-{
-	const char *id = json_string_value(json_object_get(answer, "session"));
-	struct session s;
-
-	if (id && session_open(call, call->user, id, &s, NULL) == 0) {
-		(void)session_erase(call, &s, true, NULL);
-		session_done(&s);
-	}
-}
-
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -118,17 +107,11 @@ static int ask(struct call *call, const char *profile, const char *lang, json_t 
 	char never[] = "never";
 	struct exec_request r = { .lang = (char *)(uintptr_t)lang, .code = (char *)(uintptr_t)lister(lang),
 				  .profile = (char *)(uintptr_t)profile, .commit = never };
-	bool was_json = call->is_json, was_request = call->is_request;
 	AUTO_JSON json_t *answer = NULL;
-	int done;
 
-	call->is_json = call->is_request = true;	/* quiet, and in a session of its own */
-	done = exec_run(call, &r, &answer, err);
-	call->is_json = was_json;
-	call->is_request = was_request;
-	if (done < 0)
+	if (exec_aside(call, &r, &answer, err) < 0)
 		return -1;
-	forget_session(call, answer);
+	exec_forget_session(call, answer);
 	if (strcmp(json_string_value(json_object_get(answer, "status")), "success") != 0)
 		return err_set(err, ERR_RUNTIME, "%s could not list its libraries: %.200s", lang,
 			       json_string_value(json_object_get(answer, "stderr")));

@@ -57,6 +57,10 @@ int entry_by_id(const struct session *session, const char *id, struct entry *ret
 json_t *id_json(const struct call *call, const char *id);
 /* Runs one decoded request to its answer. */
 int exec_run(struct call *call, const struct exec_request *request, json_t **ret, struct err *err);
+/* The same, quietly and in a new session of its own, whatever form the verb was called in. */
+int exec_aside(struct call *call, const struct exec_request *request, json_t **ret, struct err *err);
+/* Removes the session that such a run was given. */
+void exec_forget_session(struct call *call, json_t *answer);
 /* The version of a language as its own run-time tells it, remembered in the state; "" unknown. */
 void language_version(struct call *call, const struct profile *profile, const struct language *language,
 		      char *ret, size_t size);
