@@ -88,10 +88,11 @@ void name_extension(const char *name, char *ret, size_t size)
 	leaf = leaf ? leaf + 1 : name;
 	dot = strrchr(leaf, '.');
 	if (dot && dot != leaf)
-		for (dot++; *dot && n + 1 < size; dot++) {
+		for (dot++; *dot; dot++) {
 			char c = *dot >= 'A' && *dot <= 'Z' ? (char)(*dot + 32) : *dot;
 
-			if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) || n >= 15) {
+			if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) || n >= 15 ||
+			    n + 1 >= size) {
 				n = 0;
 				break;
 			}
