@@ -189,6 +189,18 @@ static void done(struct exec *x)
 	cleanup_fd(&x->slot);
 }
 
+/* Groups beside the own one cannot be given up without privilege: then only a refusal helps. */
+static bool has_other_groups(void)
+{
+	gid_t list[1024];
+	int n = getgroups(sizeof(list) / sizeof(list[0]), list), i;
+
+	for (i = 0; i < n; i++)
+		if (list[i] != getegid())
+			return true;
+	return n < 0;
+}
+
 static int go(struct exec *x, struct err *err)
 {
 	const char *cgroup = x->call->config->cgroup;
@@ -197,7 +209,7 @@ static int go(struct exec *x, struct err *err)
 	if (open_profile(x, err) < 0 || open_stdin(x, err) < 0 ||
 	    session_of_request(x->call, x->request->session, true, &x->session, err) < 0)
 		return err->code == ERR_NOT_FOUND && x->request->session ? err_at(err, "/session") : -1;
-	if (wants(x, "groups") && getgroups(0, NULL) > 0) {
+	if (wants(x, "groups") && has_other_groups()) {
 		(void)err_set(err, ERR_ISOLATION, "the caller has supplementary groups, and \"groups\" is required");
 		return err_hint(err, "a service account should have none: see sbx(1)");
 	}

@@ -34,6 +34,17 @@ static int64_t soft(int what)
 	return limit.rlim_cur == RLIM_INFINITY ? -1 : (int64_t)limit.rlim_cur;
 }
 
+/* Supplementary groups that lend a right: the own group once more is none. -1: they cannot be told. */
+static int count_groups(void)
+{
+	gid_t list[1024];
+	int n = getgroups(sizeof(list) / sizeof(list[0]), list), others = 0, i;
+
+	for (i = 0; i < n; i++)
+		others += list[i] != getgid();
+	return n < 0 ? -1 : others;
+}
+
 static int read_back(struct jail *jail, struct note *note, struct err *err)
 {
 	static const char *const sets[] = { "\nCapInh:", "\nCapPrm:", "\nCapEff:", "\nCapBnd:", "\nCapAmb:" };
@@ -50,7 +61,7 @@ static int read_back(struct jail *jail, struct note *note, struct err *err)
 	note->proof.fsize = soft(RLIMIT_FSIZE);
 	note->proof.cpu = soft(RLIMIT_CPU);
 	note->proof.core = soft(RLIMIT_CORE);
-	note->proof.groups = getgroups(0, NULL);
+	note->proof.groups = count_groups();
 	if (!jail->proc_fresh) {	/* without /proc the kernel is asked call by call */
 		note->proof.no_new_privs = -1;
 		note->proof.seccomp_mode = -1;

@@ -173,6 +173,15 @@ has() {
 	return 1
 }
 
+# How many groups the user of the tests has beside the own one: nobody can give them up unprivileged,
+# so a jail has them too, as 65534, and says so.
+other_groups() { id -G | tr ' ' '\n' | grep -vxc "$(id -g)" || :; }
+nobody_groups() {
+	local n
+	n=$(other_groups)
+	echo "[$(for ((; n > 0; n--)); do printf '65534%s' "$([ "$n" = 1 ] || echo ', ')"; done)]"
+}
+
 one_document() {
 	if [ "$(jq -s length "$TMP/.out" 2>/dev/null)" != 1 ] || [ "$(wc -l <"$TMP/.out")" -ne 1 ]; then
 		echo "not exactly one document on one line"
