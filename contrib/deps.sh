@@ -4,7 +4,7 @@
 set -euo pipefail
 
 build=(gcc make pkg-config libjansson-dev libseccomp-dev nettle-dev uuid-dev libmagic-dev libsystemd-dev)
-run=(python3 python3-numpy python3-pandas python3-matplotlib nodejs bash file)
+run=(python3 python3-numpy python3-pandas python3-matplotlib nodejs esbuild bash file)
 check=(bats jq shellcheck mandoc codespell clang clang-format clang-tidy libclang-rt-14-dev cppcheck bubblewrap
 	strace uidmap mmdebstrap git ca-certificates binutils python3-pil poppler-utils)
 case " ${*:-} " in *" run "*) want=("${build[@]}" "${run[@]}");; *) want=("${build[@]}" "${run[@]}" "${check[@]}");; esac
@@ -18,10 +18,6 @@ fi
 missing=()
 for p in "${want[@]}"; do
 	dpkg-query -W -f='${db:Status-Status}\n' "$p" 2>/dev/null | grep -qx installed && continue
-	# the clang run-time's package carries the version of the distribution's clang
-	if [ "$p" = libclang-rt-14-dev ]; then
-		command -v apt-cache >/dev/null && apt-cache show "$p" >/dev/null 2>&1 || p=
-	fi
 	# a Node of another origin has no package of that name
 	if [ "$p" = nodejs ] && command -v node >/dev/null && [ -x /usr/bin/node ]; then p=; fi
 	[ -z "$p" ] || missing+=("$p")
@@ -34,6 +30,12 @@ if [ ${#as[@]} -gt 0 ] && ! command -v sudo >/dev/null; then
 	exit 1
 fi
 echo "deps: installing ${missing[*]}"
-export DEBIAN_FRONTEND=noninteractive
 "${as[@]}" apt-get update -qq || echo "deps: the package lists could not be updated; trying with those there are" >&2
-"${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+known=()
+for p in "${missing[@]}"; do
+	# not every distribution has these: esbuild is TypeScript's, the other carries a version in its name
+	case $p in esbuild | libclang-rt-14-dev) apt-cache show "$p" >/dev/null 2>&1 || continue ;; esac
+	known+=("$p")
+done
+[ ${#known[@]} -gt 0 ] || exit 0
+"${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${known[@]}" >/dev/null
