@@ -359,6 +359,11 @@ prepare() {
 	esac
 }
 
+# A user with supplementary groups keeps them in a jail, and the attack says so: nothing else may fail.
+only_groups_failed() {
+	[ "$(other_groups)" -gt 0 ] && grep -q '^449 held, 1 failed' "$TMP/.out"
+}
+
 @test "the examples of the pages run" {
 	local page verb script
 	needs mount
@@ -371,6 +376,7 @@ prepare() {
 		[ "$page" = sbx.1 ] && verb=upload
 		prepare "$verb"
 		PATH=$BUILD:$PATH bash -eo pipefail -c "$script" >"$TMP/.out" 2>"$TMP/.err" </dev/null ||
+			{ [ "$verb" = attack ] && only_groups_failed; } ||
 			complain "$page: status $?: $(tail -n 3 "$TMP/.err") $(tail -c 300 "$TMP/.out")"
 	done
 	cd "$HOME"
