@@ -5,6 +5,7 @@
  */
 #include "cleanup.h"
 #include "config.h"
+#include "hash.h"
 #include "io.h"
 #include "names.h"
 #include "store.h"
@@ -13,13 +14,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <nettle/sha2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
-enum { CHUNK = 256 << 10 };
+enum { CHUNK = 256 << 10, MOVE = 1 << 20, LARGE = 1 << 20, BEHIND = 8 << 20 };
 
 int64_t usage_add(const struct session *session, int64_t add, struct err *err)
 {
@@ -49,6 +49,7 @@ int blob_begin(const struct session *session, struct blob *ret, struct err *err)
 
 	memset(ret, 0, sizeof(*ret));
 	ret->fd = -1;
+	ret->sync = session->config->fsync;
 	if (used < 0)
 		return -1;
 	ret->room = session->config->upload_bytes;
@@ -68,66 +69,110 @@ static int over(const struct blob *blob, struct err *err)
 	return -1;
 }
 
-static void finish(struct blob *blob, struct sha256_ctx *hash)
-{
-	uint8_t digest[SHA256_DIGEST_SIZE];
-	size_t i;
-
-	sha256_digest(hash, sizeof(digest), digest);
-	for (i = 0; i < sizeof(digest); i++)
-		(void)snprintf(blob->sha256 + 2 * i, 3, "%02x", digest[i]);
-}
-
-static int put(struct blob *blob, struct sha256_ctx *hash, const void *data, size_t len, struct err *err)
+static int count(struct blob *blob, size_t len, struct err *err)
 {
 	if (blob->size + (int64_t)len > blob->room)
 		return over(blob, err);
-	sha256_update(hash, len, data);
-	if (io_write_all(blob->fd, data, len) < 0)
-		return err_sys(err, ERR_STORAGE, "write a file of the store");
 	blob->size += (int64_t)len;
 	return 0;
 }
 
-int blob_fill(struct blob *blob, int fd, struct err *err)
+static int put(struct blob *blob, const void *data, size_t len, struct err *err)
+{
+	if (count(blob, len, err) < 0)
+		return -1;
+	return io_write_all(blob->fd, data, len) < 0 ? err_sys(err, ERR_STORAGE, "write a file of the store") : 0;
+}
+
+/* Lets the disk begin, so that the fsync at the end finds little to do. */
+static void write_behind(struct blob *blob)
+{
+	if (!blob->sync || blob->size - blob->written < BEHIND)
+		return;
+	(void)sync_file_range(blob->fd, blob->written, blob->size - blob->written, SYNC_FILE_RANGE_WRITE);
+	blob->written = blob->size;
+}
+
+/* From a descriptor that may be anything: each piece is hashed from the buffer on its way. */
+static int fill_by_reading(struct blob *blob, int fd, struct err *err)
 {
 	AUTO_FREE char *buf = malloc(CHUNK);
 	struct sha256_ctx hash;
-	struct stat st;
+	ssize_t n;
 
 	if (!buf)
 		return err_sys(err, ERR_INTERNAL, "allocate");
 	sha256_init(&hash);
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-		if (blob->size + st.st_size > blob->room)
-			return over(blob, err);	/* before a byte is read */
-		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	}
-	for (;;) {
-		ssize_t n = read(fd, buf, CHUNK);
-
+	while ((n = read(fd, buf, CHUNK)) != 0) {
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return err_sys(err, ERR_REQUEST, "read the file");
-		if (n == 0)
-			break;
-		if (put(blob, &hash, buf, (size_t)n, err) < 0)
+		sha256_update(&hash, (size_t)n, (const uint8_t *)buf);
+		if (put(blob, buf, (size_t)n, err) < 0)
 			return -1;
+		write_behind(blob);
 	}
-	finish(blob, &hash);
+	hash_end(&hash, blob->sha256);
 	return 0;
+}
+
+/*
+ * A large regular file: moved inside the kernel, and hashed beside that from what the store has, so that
+ * the hash is that of the stored bytes whatever becomes of the source. copy_file_range(2) refuses other
+ * file systems (EXDEV) and files of no fixed size; the rest is read then.
+ */
+static int move(struct blob *blob, int fd, struct hash_beside *hash, struct err *err)
+{
+	AUTO_FREE char *buf = malloc(CHUNK);
+	bool reading = false;
+
+	if (!buf)
+		return err_sys(err, ERR_INTERNAL, "allocate");
+	for (;;) {
+		ssize_t n = reading ? read(fd, buf, CHUNK) : copy_file_range(fd, NULL, blob->fd, NULL, MOVE, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0 && !reading && (n == 0 || (errno != ENOSPC && errno != EDQUOT && errno != EIO))) {
+			reading = true;
+			continue;
+		}
+		if (n < 0)
+			return err_sys(err, reading ? ERR_REQUEST : ERR_STORAGE, "copy the file");
+		if (n == 0)
+			return 0;
+		if ((reading ? put(blob, buf, (size_t)n, err) : count(blob, (size_t)n, err)) < 0)
+			return -1;
+		hash_advance(hash, blob->size);
+		write_behind(blob);
+	}
+}
+
+int blob_fill(struct blob *blob, int fd, struct err *err)
+{
+	struct hash_beside *hash = NULL;
+	struct stat st;
+	int failed;
+
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		if (blob->size + st.st_size > blob->room)
+			return over(blob, err);	/* before a byte is read */
+		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+		hash = st.st_size >= LARGE ? hash_start(blob->fd) : NULL;
+	}
+	if (!hash)
+		return fill_by_reading(blob, fd, err);
+	failed = move(blob, fd, hash, err);
+	if (hash_finish(hash, blob->sha256) < 0 && failed == 0)
+		return err_sys(err, ERR_STORAGE, "read back a file of the store");
+	return failed;
 }
 
 int blob_write(struct blob *blob, const void *data, size_t len, struct err *err)
 {
-	struct sha256_ctx hash;
-
-	sha256_init(&hash);
-	if (put(blob, &hash, data, len, err) < 0)
-		return -1;
-	finish(blob, &hash);
-	return 0;
+	hash_bytes(data, len, blob->sha256);
+	return put(blob, data, len, err);
 }
 
 static int open_shard(int storage, const char *id, bool make)

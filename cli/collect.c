@@ -5,13 +5,13 @@
  */
 #include "cleanup.h"
 #include "harvest.h"
+#include "hash.h"
 #include "io.h"
 #include "names.h"
 #include "run.h"
 #include "text.h"
 
 #include <errno.h>
-#include <nettle/sha2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -49,26 +49,6 @@ static int add(struct collect *c, char kind, const struct entry *entry, const ch
 	(void)snprintf(ch->from, sizeof(ch->from), "%s", from ? from : "");
 	c->count++;
 	return 0;
-}
-
-static int hash_file(int fd, char *ret)
-{
-	struct sha256_ctx hash;
-	uint8_t digest[SHA256_DIGEST_SIZE];
-	char buf[65536];
-	off_t at = 0;
-	ssize_t n;
-	size_t i;
-
-	sha256_init(&hash);
-	while ((n = pread(fd, buf, sizeof(buf), at)) > 0) {
-		sha256_update(&hash, (size_t)n, (const uint8_t *)buf);
-		at += n;
-	}
-	sha256_digest(&hash, sizeof(digest), digest);
-	for (i = 0; i < sizeof(digest); i++)
-		(void)snprintf(ret + 2 * i, 3, "%02x", digest[i]);
-	return n < 0 ? -1 : 0;
 }
 
 static bool is_same(const struct input *in, int fd, int64_t size)

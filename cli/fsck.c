@@ -3,6 +3,7 @@
 
 #include "cleanup.h"
 #include "exec.h"
+#include "hash.h"
 #include "io.h"
 #include "names.h"
 #include "text.h"
@@ -10,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <nettle/sha2.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -41,19 +41,9 @@ static void problem(struct check *c, const struct session *s, const char *file, 
 
 static bool hash_is(int fd, const char *want)
 {
-	struct sha256_ctx hash;
-	uint8_t digest[SHA256_DIGEST_SIZE];
-	char buf[1 << 16], text[65];
-	ssize_t n;
-	size_t i;
+	char text[HASH_SIZE];
 
-	sha256_init(&hash);
-	while ((n = read(fd, buf, sizeof(buf))) > 0)
-		sha256_update(&hash, (size_t)n, (const uint8_t *)buf);
-	sha256_digest(&hash, sizeof(digest), digest);
-	for (i = 0; i < sizeof(digest); i++)
-		(void)snprintf(text + 2 * i, 3, "%02x", digest[i]);
-	return n == 0 && !strcmp(text, want);
+	return hash_file(fd, text) == 0 && !strcmp(text, want);
 }
 
 static void check_index(struct check *c, const struct session *s, const struct entry *e)

@@ -8,6 +8,7 @@
 #include "audit.h"
 #include "config.h"
 #include "exec.h"
+#include "hash.h"
 #include "history.h"
 #include "io.h"
 #include "pressure.h"
@@ -16,7 +17,6 @@
 #include "stats.h"
 #include "text.h"
 
-#include <nettle/sha2.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -71,19 +71,6 @@ static const char *text_of(json_t *object, const char *name)
 	return json_string_value(json_object_get(object, name));
 }
 
-static void hash_text(const char *text, char *ret)
-{
-	struct sha256_ctx hash;
-	uint8_t digest[SHA256_DIGEST_SIZE];
-	size_t i;
-
-	sha256_init(&hash);
-	sha256_update(&hash, strlen(text), (const uint8_t *)text);
-	sha256_digest(&hash, sizeof(digest), digest);
-	for (i = 0; i < sizeof(digest); i++)
-		(void)snprintf(ret + 2 * i, 3, "%02x", digest[i]);
-}
-
 /* What a run was, without a byte of what it printed. */
 static json_t *receipt(struct exec *x, json_t *answer)
 {
@@ -108,7 +95,7 @@ static json_t *receipt(struct exec *x, json_t *answer)
 							     x->stage.inputs[i].entry.sha256));
 	(void)json_object_set_new(r, "inputs", inputs);
 	if (x->request->code) {
-		hash_text(x->request->code, hash);
+		hash_bytes(x->request->code, strlen(x->request->code), hash);
 		(void)json_object_set_new(r, "code_sha256", json_string(hash));
 		if (x->call->config->keep_code)
 			(void)json_object_set_new(r, "code", json_text(x->request->code, strlen(x->request->code)));

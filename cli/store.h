@@ -76,6 +76,8 @@ int entry_copy(struct entry *to, const struct entry *from);
 struct blob {
 	int fd;
 	int64_t size, room;	/* room: bytes that quotas leave */
+	int64_t written;	/* up to here the disk was told to begin */
+	bool sync;
 	char sha256[65];
 	const char *room_why;	/* which setting sets the bound */
 };
