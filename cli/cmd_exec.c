@@ -49,7 +49,7 @@ static int make_stage(struct exec *x, struct err *err)
 
 	if (exec_inputs(x, &inputs, &count, err) < 0)
 		return -1;
-	if (stage_make(&x->session, inputs, count, &x->stage, err) < 0)
+	if (stage_make(&x->session, inputs, count, x->request->files ? 0 : x->base_revision, &x->stage, err) < 0)
 		return -1;
 	x->revision = x->base_revision;
 	x->staged_us = io_now_us();
@@ -116,7 +116,7 @@ static int run_jail(struct exec *x, struct err *err)
 
 	x->run.spec = &x->spec;
 	x->run.libexec = x->call->config->libexec;
-	x->run.input = x->stage.dir;
+	x->run.input = x->stage.view;
 	x->run.cgroup = x->cgroup.job;
 	x->run.take = collect_take;
 	x->run.taker = &x->collect;

@@ -104,8 +104,10 @@ static void visit_session(struct gc *gc, int user_dir, const char *user, const c
 	struct session session = { .dir = dir };
 
 	gc->sessions++;
-	if (dir >= 0 && !gc->dry_run)
+	if (dir >= 0 && !gc->dry_run) {
 		gc->runs += session_sweep(&session);
+		view_sweep(&session, revision_newest(&session));
+	}
 	if (used < 0) {
 		drop_unborn(gc, user_dir, id);
 		return;

@@ -238,6 +238,9 @@ static int keep(struct upload *u, json_t *files, json_t **ret, struct err *err)
 		(void)json_array_append_new(list, listing_entry(u->call, &u->entries[i]));
 	*ret = json_pack("{s:s,s:o,s:I,s:o}", "user", u->session.user, "session",
 			 id_json(u->call, u->session.id), "revision", (json_int_t)r.number, "files", list);
+	(void)session_unlock(&u->session);
+	if (2 * u->count >= r.count)	/* it took its time anyway, and the first run need not wait */
+		stage_prepare(&u->session, &r);
 	revision_done(&r);
 	return 0;
 }

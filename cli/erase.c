@@ -61,7 +61,7 @@ static int64_t remove_stored(int storage, int session_dir)
 
 int grave_empty(int storage, int user_dir, const char *grave, int64_t *ret_bytes)
 {
-	static const char *const rest[] = { ".session.json", ".manifest", ".run" };
+	static const char *const rest[] = { ".session.json", ".manifest", ".run", ".view" };
 	int round;
 	size_t i;
 

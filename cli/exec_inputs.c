@@ -208,23 +208,14 @@ static int listed(struct exec *x, struct input *list, size_t *count, struct err 
 static int whole(struct exec *x, struct input **ret, size_t *count, struct err *err)
 {
 	struct revision r;
-	size_t i;
 
 	if (revision_load(&x->session, 0, &r, err) < 0)
 		return -1;
 	x->base_revision = r.number;
-	*ret = calloc(r.count + 1, sizeof(**ret));
-	for (i = 0; *ret && i < r.count; i++) {
-		struct input *in = &(*ret)[i];
-
-		if (entry_copy(&in->entry, &r.entries[i]) < 0)
-			break;
-		in->from = &x->session;
-		in->read_only = in->entry.read_only;
-		++*count;
-	}
+	*ret = stage_inputs(&x->session, &r);
+	*count = *ret ? r.count : 0;
 	revision_done(&r);
-	return *ret && *count == i ? 0 : err_sys(err, ERR_INTERNAL, "allocate");
+	return *ret ? 0 : err_sys(err, ERR_INTERNAL, "allocate");
 }
 
 int exec_inputs(struct exec *x, struct input **ret, size_t *ret_count, struct err *err)

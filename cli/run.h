@@ -21,15 +21,31 @@ struct input {
 struct stage {
 	char exec[ID_SIZE];
 	int runs, dir;
+	int view;		/* directory with "in" and "dirs", for the jail */
 	struct input *inputs;	/* sorted by name */
 	size_t count;
 	int64_t input_bytes;	/* of files that stay in the lower layer */
 };
 
-int stage_make(const struct session *session, struct input *inputs, size_t count, struct stage *ret,
-	       struct err *err);
+/*
+ * Makes the view of inputs, which are ret's from now on. revision: the one that they are all of, whose
+ * view is kept for other runs when it is large; 0 when they are chosen.
+ */
+int stage_make(const struct session *session, struct input *inputs, size_t count, int64_t revision,
+	       struct stage *ret, struct err *err);
+/* Makes the view of a large revision before a run needs it. Only a matter of speed: nothing fails. */
+void stage_prepare(struct session *session, const struct revision *revision);
+/* The whole of a revision as inputs of the session, to be freed by stage_done. NULL without memory. */
+struct input *stage_inputs(struct session *session, const struct revision *revision);
 void stage_done(struct stage *stage);
 struct input *stage_find(const struct stage *stage, const char *name);
+
+/* The kept view of a revision, with a shared lock that goes with the descriptor; -1 when there is none. */
+int view_open(const struct session *session, int64_t revision);
+/* Keeps the view "made" beneath dir as that of the revision, and removes those of others. */
+void view_publish(const struct session *session, int64_t revision, int dir, const char *made);
+/* Removes all kept views but one that nobody uses. */
+void view_sweep(const struct session *session, int64_t keep);
 
 /* What a run left: filled while the harvest goes on. */
 struct change {
