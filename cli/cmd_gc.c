@@ -106,7 +106,7 @@ static void visit_session(struct gc *gc, int user_dir, const char *user, const c
 	gc->sessions++;
 	if (dir >= 0 && !gc->dry_run) {
 		gc->runs += session_sweep(&session);
-		view_sweep(&session, revision_newest(&session));
+		kept_sweep(&session, revision_newest(&session));
 	}
 	if (used < 0) {
 		drop_unborn(gc, user_dir, id);

@@ -41,11 +41,11 @@ void stage_done(struct stage *stage);
 struct input *stage_find(const struct stage *stage, const char *name);
 
 /* The kept view of a revision, with a shared lock that goes with the descriptor; -1 when there is none. */
-int view_open(const struct session *session, int64_t revision);
+int kept_open(const struct session *session, int64_t revision);
 /* Keeps the view "made" beneath dir as that of the revision, and removes those of others. */
-void view_publish(const struct session *session, int64_t revision, int dir, const char *made);
+void kept_publish(const struct session *session, int64_t revision, int dir, const char *made);
 /* Removes all kept views but one that nobody uses. */
-void view_sweep(const struct session *session, int64_t keep);
+void kept_sweep(const struct session *session, int64_t keep);
 
 /* What a run left: filled while the harvest goes on. */
 struct change {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The view of a run: one hard link per name below .run/<exec>/, or a kept one (view.c). "in" is the lower layer of the
+ * The view of a run: one hard link per name below .run/<exec>/, or a kept one (kept.c). "in" is the lower layer of the
  * workspace; "dirs" holds what stands in directories, which the jail copies so that directories can
  * be renamed, as long as it fits. Hard links cost no bytes, and a link is no way to write.
  */
@@ -114,7 +114,7 @@ static int make_kept(const struct session *session, int64_t revision, struct sta
 		return err_sys(err, ERR_STORAGE, "make the view of a revision");
 	if (make_parts(st, st->view, copy_dirs, err) < 0)
 		return -1;
-	view_publish(session, revision, st->dir, "view");
+	kept_publish(session, revision, st->dir, "view");
 	return 0;
 }
 
@@ -150,7 +150,7 @@ int stage_make(const struct session *session, struct input *inputs, size_t count
 		ret->view = fcntl(ret->dir, F_DUPFD_CLOEXEC, 3);
 		return make_parts(ret, ret->dir, copy_dirs, err);
 	}
-	ret->view = view_open(session, revision);
+	ret->view = kept_open(session, revision);
 	return ret->view >= 0 ? 0 : make_kept(session, revision, ret, copy_dirs, err);
 }
 

@@ -26,7 +26,7 @@ static bool is_named(int views, const char *name, int fd)
 	       mine.st_ino == now.st_ino && mine.st_dev == now.st_dev;
 }
 
-int view_open(const struct session *session, int64_t revision)
+int kept_open(const struct session *session, int64_t revision)
 {
 	AUTO_FD int views = io_open_dir(session->dir, ".view");
 	char name[32];
@@ -39,7 +39,7 @@ int view_open(const struct session *session, int64_t revision)
 	return take_fd(&fd);
 }
 
-void view_publish(const struct session *session, int64_t revision, int dir, const char *made)
+void kept_publish(const struct session *session, int64_t revision, int dir, const char *made)
 {
 	char name[32];
 
@@ -49,10 +49,10 @@ void view_publish(const struct session *session, int64_t revision, int dir, cons
 	AUTO_FD int views = io_open_dir(session->dir, ".view");
 	/* EEXIST: another run was as fast; this one stays private */
 	if (views >= 0 && renameat2(dir, made, views, name, RENAME_NOREPLACE) == 0)
-		view_sweep(session, revision);
+		kept_sweep(session, revision);
 }
 
-static void remove_view(int views, const char *name)
+static void remove_kept(int views, const char *name)
 {
 	AUTO_FD int fd = io_open_dir(views, name);
 	char gone[64];
@@ -64,7 +64,7 @@ static void remove_view(int views, const char *name)
 		(void)io_remove_tree(views, name[0] == '.' ? name : gone);	/* what stays, the next sweep finds */
 }
 
-void view_sweep(const struct session *session, int64_t keep)
+void kept_sweep(const struct session *session, int64_t keep)
 {
 	AUTO_FD int views = io_open_dir(session->dir, ".view");
 	int again = views < 0 ? -1 : openat(views, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -76,6 +76,6 @@ void view_sweep(const struct session *session, int64_t keep)
 
 		if (strcmp(de->d_name, ".") != 0 && strcmp(de->d_name, "..") != 0 &&
 		    !(text_count(de->d_name, 1, INT64_MAX, &number) && number == keep))
-			remove_view(views, de->d_name);
+			remove_kept(views, de->d_name);
 	}
 }
