@@ -21,7 +21,7 @@ tests: all $(UNIT) $(BUILD)/bench
 
 # README: the one command that installs what is missing and passes the tests
 # (a make of its own, since what this one knows of compilers and libraries is older than the packages)
-check: deps
+check: deps-check
 	$(Q)$(MAKE) check-here
 check-here: tests
 	$(Q)BUILD=$(BUILD) tests/run
@@ -36,7 +36,7 @@ asan: ; $(Q)$(call SANITIZED,asan,address)
 ubsan: ; $(Q)$(call SANITIZED,ubsan,undefined)
 check-clang: ; $(Q)$(MAKE) BUILD=$(BUILD)-clang CC=clang WERROR=1 tests && BUILD=$(BUILD)-clang tests/run unit tests/cli/exec.bats
 
-check-vm: all ; $(Q)BUILD=$(BUILD) tests/vm/check
+check-vm: all ; $(Q)contrib/deps.sh vm && BUILD=$(BUILD) tests/vm/check
 check-images: all ; $(Q)BUILD=$(BUILD) tests/images/check
 check-adapter: all ; $(Q)SBX_REAL=$(abspath $(BUILD))/sbx tests/adapter/run.sh
 
@@ -61,8 +61,9 @@ $(BUILD)/bench: $(BUILD)/tests/bench/bench.o
 bench: all $(BUILD)/bench ; $(Q)BUILD=$(BUILD) tests/bench/run
 
 # --- README's first command ------------------------------------------------------------------------
-deps: ; $(Q)contrib/deps.sh
-demo: deps ; $(Q)$(MAKE) demo-here
+deps: ; $(Q)contrib/deps.sh vm
+deps-check: ; $(Q)contrib/deps.sh
+demo: deps-check ; $(Q)$(MAKE) demo-here
 demo-here: all ; $(Q)BUILD=$(BUILD) contrib/demo.sh
 
 # --- installation ----------------------------------------------------------------------------------
@@ -109,5 +110,5 @@ hooks: ; $(Q)git config core.hooksPath .githooks
 clean: ; $(Q)rm -rf $(BUILD) $(BUILD)-*
 
 .PHONY: all tests check check-here demo-here check-fast asan ubsan check-clang check-vm check-images check-adapter fuzz analyze \
-	lint fmt hardening bench deps demo install uninstall install-adapter dist distcheck reproducible docs \
+	lint fmt hardening bench deps deps-check demo install uninstall install-adapter dist distcheck reproducible docs \
 	hooks clean compile_commands.json

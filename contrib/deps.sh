@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what building, testing and the demo need, with apt where it can; else says what to install.
+# deps.sh [run | vm]: installs what building, testing and the demo need, with apt where it can; else says
+# what to install. "run": not what only tests need; "vm": what make check-vm needs too.
 set -euo pipefail
 
 build=(gcc make pkg-config libjansson-dev libseccomp-dev nettle-dev uuid-dev libmagic-dev libsystemd-dev)
@@ -8,6 +9,7 @@ run=(python3 python3-numpy python3-pandas python3-matplotlib nodejs esbuild bash
 check=(bats jq shellcheck mandoc codespell clang clang-format clang-tidy libclang-rt-14-dev cppcheck bubblewrap
 	strace uidmap mmdebstrap git ca-certificates binutils python3-pil poppler-utils)
 case " ${*:-} " in *" run "*) want=("${build[@]}" "${run[@]}");; *) want=("${build[@]}" "${run[@]}" "${check[@]}");; esac
+case " ${*:-} " in *" vm "*) mapfile -t -O ${#want[@]} want < <(grep -v '^#' "$(dirname "$0")/../tests/vm/packages");; esac
 
 if ! command -v apt-get >/dev/null; then
 	echo "deps: no apt-get here. What is needed, by other names:"

@@ -110,6 +110,32 @@ print(sqlite3.connect("a.db").execute("pragma integrity_check").fetchone())' "$(
 	has ".stdout == \"('ok',)\\n\""
 }
 
+# the same program runs on the kernels of tests/vm
+all_changes() { # WORKSPACE: what the answers must say of it
+	local code
+	code=$(<"$SOURCE/tests/fixtures/changes.py")
+	python "$code" '{"args":["new"]}'
+	ok
+	has '.status == "success" and .stdout == "" and (.files | length) == 22 and (.files | map(.name) | index("moved/back/f.txt") != null)'
+	session=$(jq -r .session "$TMP/.out")
+	python "$code" "$(in_session '{"args":["inputs"]}')"
+	ok
+	has "$(<"$SOURCE/tests/fixtures/changes.jq")"
+	has '.isolation.workspace == $w' --arg w "$1"
+	equals "$(content_of in/append.txt)" $'append\nmore'
+	equals "$(content_of top/two.txt)" 2
+}
+
+@test "all kinds of changes to new files and to inputs, in an overlay" {
+	config '{"workspace":"overlay"}'
+	all_changes overlay
+}
+
+@test "all kinds of changes to new files and to inputs, in copies" {
+	config '{"workspace":"copy"}'
+	all_changes copy
+}
+
 @test "locks, mmap and hard links of inputs" {
 	some
 	python 'import fcntl, mmap, os

@@ -40,13 +40,17 @@ from_server() {
 
 ok() {
 	passed=$((passed + 1))
-	echo "ok $((passed + failed)) - $job: $1"
+	echo "ok $((passed + failed)) - $job: $1$(since_last)"
+	last=$EPOCHREALTIME
 }
 not_ok() {
 	failed=$((failed + 1))
-	echo "not ok $((passed + failed)) - $job: $1"
+	echo "not ok $((passed + failed)) - $job: $1$(since_last)"
+	last=$EPOCHREALTIME
 	[ -z "${2:-}" ] || echo "#   $2"
 }
+last=$EPOCHREALTIME
+since_last() { echo " in $(((${EPOCHREALTIME/./} - ${last/./}) / 1000))ms"; } # as bats says it
 # is NAME COMMAND...: the command succeeds
 is() {
 	local said name=$1

@@ -6,14 +6,16 @@ job=tcg
 ready
 mib=1048576
 
+is "this is the kernel of Debian 12" grep -q '^6\.1\..*-cloud-amd64$' <<<"$(uname -r)"
 for place in session server; do
-	request $place "$(python 'import os
-os.makedirs("a/b"); open("a/b/c.txt", "w").write("x"); os.rename("a", "d")
-print(open("d/b/c.txt").read())')"
+	request $place "$(python "$(cat /vmtest/changes.py)" 'args: ["new"]')"
 	told "$place: a run succeeds" '.status == "success"'
 	told "$place: in a cgroup" '.isolation.cgroup == "scope" or .isolation.cgroup == "delegated"'
 	told "$place: under Landlock 2 or later" '.isolation.landlock >= 2'
-	told "$place: a directory can be renamed in the workspace" '.stdout == "x\n" and (.files | map(.name) | . == ["d/b/c.txt"])'
+	told "$place: new directories are renamed" '.stdout == "" and (.files | length == 22) and (.files | map(.name) | index("moved/back/f.txt") != null)'
+	request $place "$(python "$(cat /vmtest/changes.py)" "args: [\"inputs\"], session: $(jq .session <<<"$answer")")"
+	told "$place: all that programs do to inputs works, from a rename of their directory to SQLite" \
+		"$(cat /vmtest/changes.jq)"
 	request $place "$(python 'x = bytearray(200 << 20)
 for i in range(0, len(x), 4096): x[i] = 1' "limits: {memory_bytes: (64 * $mib)}")"
 	told "$place: a memory bomb ends with memory_limit" '.status == "memory_limit"'
