@@ -16,7 +16,7 @@ static const struct json_field spec_fields[] = {
 	L(argv, 4096, .required = true),
 	L(compile, 4096),
 	L(env, 256),
-	L(exec_paths, 256),
+	L(exec_paths, 1024),
 	S(hostname, .min = 1, .max = 63),
 	S(workspace, .min = 1, .max = 8),
 	S(proc, .min = 1, .max = 8),
@@ -24,6 +24,7 @@ static const struct json_field spec_fields[] = {
 	{ .name = "mounts", .kind = JSON_KIND_ANY, .offset = offsetof(struct spec, mounts_json) },
 	{ .name = "files", .kind = JSON_KIND_ANY, .offset = offsetof(struct spec, files_json) },
 	B(exec_writable),
+	B(exec_listed),
 	B(notify),
 	B(cgroup),
 	B(image),
@@ -49,12 +50,14 @@ static const struct json_field mount_fields[] = {
 	JSON_FIELD(spec_mount, optional, .kind = JSON_KIND_BOOL),
 	JSON_FIELD(spec_mount, is_file, .kind = JSON_KIND_BOOL),
 	JSON_FIELD(spec_mount, exec, .kind = JSON_KIND_BOOL),
+	JSON_FIELD(spec_mount, empty, .kind = JSON_KIND_BOOL),
 };
 
 static const struct json_field file_fields[] = {
 	JSON_FIELD(spec_file, path, .kind = JSON_KIND_STRING, .required = true, .min = 2, .max = 4000),
 	JSON_FIELD(spec_file, text, .kind = JSON_KIND_STRING, .max = 1 << 20),
 	JSON_FIELD(spec_file, link, .kind = JSON_KIND_STRING, .min = 1, .max = 4000),
+	JSON_FIELD(spec_file, exec, .kind = JSON_KIND_BOOL),
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -77,8 +80,8 @@ static int decode_list(json_t *array, const struct json_field *fields, size_t fi
 		(void)err_set(err, ERR_REQUEST, "must be a list");
 		return err_at(err, "%s", at);
 	}
-	if (n > 512)
-		return err_set(err, ERR_REQUEST, "%s: more than 512 entries", at);
+	if (n > SPEC_LIST_MAX)
+		return err_set(err, ERR_REQUEST, "%s: more than %d entries", at, SPEC_LIST_MAX);
 	items = calloc(n + 1, item_size);
 	if (!items)
 		return err_sys(err, ERR_INTERNAL, "allocate");

@@ -19,16 +19,22 @@ enum spec_fd {
 	SPEC_FD_ROOT = 9,	/* root of an image; only with image */
 };
 
-/* Something of the host (or of the image at SPEC_FD_ROOT) that is mounted read-only. */
+/*
+ * Something of the host (or of the image at SPEC_FD_ROOT) that is mounted read-only, in the order of
+ * the list. empty: nothing of either; an empty directory or file covers target, which is there.
+ */
 struct spec_mount {
 	char *source, *target;	/* absolute; beneath the image when from_image */
-	bool from_image, optional, is_file, exec;
+	bool from_image, optional, is_file, exec, empty;
 };
+
+enum { SPEC_LIST_MAX = 1024 };	/* mounts, files */
 
 struct spec_file {
 	char *path;		/* absolute, in the jail's root; directories are made */
 	char *text;		/* content of a file, or */
 	char *link;		/* target of a symbolic link */
+	bool exec;		/* the file is a program */
 };
 
 struct spec {
@@ -50,6 +56,7 @@ struct spec {
 	bool cgroup;		/* SPEC_FD_CGROUP is there; the job is born in it */
 	bool image;		/* SPEC_FD_ROOT is there */
 	char **exec_paths;	/* Landlock lets these be executed, beside mounts with exec */
+	bool exec_listed;	/* only exec_paths: what else is mounted with exec is mapped only */
 	int64_t landlock_min;	/* refuse with an older ABI; 0: none is needed */
 	int64_t wall_ms, cpu_ms, compile_wall_ms;
 	int64_t memory_bytes, processes, open_files, file_bytes, stack_bytes;

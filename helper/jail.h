@@ -61,6 +61,10 @@ int idmap_enter(struct jail *jail, struct err *err);
 /* No further namespace of any kind: called by rootfs_enter when its mounts are made. */
 int idmap_close(const struct spec *spec, struct err *err);
 int rootfs_enter(struct jail *jail, struct err *err);
+/* Covers target with an empty directory that can still be filled. */
+int cover_dir(const struct spec_mount *mount, int root, struct err *err);
+/* When all mounts and files are in place: closes those, and covers files. */
+int cover_rest(const struct spec *spec, int root, struct err *err);
 int network_enter(struct jail *jail, struct err *err);
 /* Makes the workspace beneath the new root (descriptor root); sets upper, overlay, dirs_copied. */
 int workspace_make(struct jail *jail, int root, struct err *err);

@@ -79,7 +79,7 @@ static int add_rules(const struct spec *spec, int ruleset, uint64_t all)
 		if (allow(ruleset, writable[i], writes & all) < 0)
 			return -1;
 	for (i = 0; i < spec->mount_count; i++)
-		if (spec->mounts[i].exec &&
+		if (spec->mounts[i].exec && !spec->exec_listed &&
 		    allow(ruleset, spec->mounts[i].target, (READS | LANDLOCK_ACCESS_FS_EXECUTE) & all) < 0)
 			return -1;
 	for (i = 0; spec->exec_paths && spec->exec_paths[i]; i++)

@@ -23,8 +23,6 @@
 #define PLAIN (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 #define READ_ONLY (PLAIN | MOUNT_ATTR_RDONLY)
 
-enum { MOUNTS_MAX = 512 };
-
 static const char *const devices[] = { "null", "zero", "full", "random", "urandom" };
 enum { DEVICE_COUNT = sizeof(devices) / sizeof(devices[0]) };
 
@@ -45,13 +43,13 @@ static int make_parents(int root, const char *path, bool all)
 	return all && mkdirat(root, path + 1, 0755) < 0 && errno != EEXIST ? -1 : 0;
 }
 
-static int make_file(int root, const char *path, const char *text)
+static int make_file(int root, const char *path, const char *text, mode_t mode)
 {
 	int fd;
 
 	if (make_parents(root, path, false) < 0)
 		return -1;
-	fd = openat(root, path + 1, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	fd = openat(root, path + 1, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return errno == EEXIST ? 0 : -1;
 	if (text && io_write_all(fd, text, strlen(text)) < 0) {
@@ -73,7 +71,7 @@ static int make_files(const struct spec *spec, int root, struct err *err)
 			failed = make_parents(root, f->path, false) < 0 ||
 				 symlinkat(f->link, root, f->path + 1) < 0;
 		else
-			failed = make_file(root, f->path, f->text) < 0;
+			failed = make_file(root, f->path, f->text, f->exec ? 0755 : 0644) < 0;
 		if (failed)
 			return err_sys(err, ERR_ISOLATION, "make '%s' in the jail", f->path);
 	}
@@ -126,6 +124,9 @@ static int take_sources(const struct spec *spec, int *fds, struct err *err)
 	for (i = 0; i < spec->mount_count; i++) {
 		const struct spec_mount *m = &spec->mounts[i];
 
+		fds[i] = -1;
+		if (m->empty)
+			continue;
 		/* a path of an image is resolved beneath it, links included: it is not trusted */
 		if (m->from_image) {
 			AUTO_FD int at = open_part(image, m->source + 1);
@@ -150,9 +151,11 @@ static int put_sources(const struct spec *spec, int root, int *fds, struct err *
 	for (i = 0; i < spec->mount_count; i++) {
 		const struct spec_mount *m = &spec->mounts[i];
 
+		if (m->empty && !m->is_file && cover_dir(m, root, err) < 0)
+			return -1;
 		if (fds[i] < 0)
 			continue;
-		if ((m->is_file ? make_file(root, m->target, NULL) : make_parents(root, m->target, true)) < 0 ||
+		if ((m->is_file ? make_file(root, m->target, NULL, 0644) : make_parents(root, m->target, true)) < 0 ||
 		    mount_attach(fds[i], root, m->target + 1) < 0)
 			return err_sys(err, ERR_ISOLATION, "mount '%s' in the jail", m->target);
 		(void)close(fds[i]);
@@ -172,7 +175,7 @@ static int make_dev(int root, const int *device_fds, struct err *err)
 		char name[32];
 
 		(void)snprintf(name, sizeof(name), "/dev/%s", devices[i]);
-		if (make_file(root, name, NULL) < 0 || mount_attach(device_fds[i], root, name + 1) < 0)
+		if (make_file(root, name, NULL, 0644) < 0 || mount_attach(device_fds[i], root, name + 1) < 0)
 			return err_sys(err, ERR_ISOLATION, "mount '%s' in the jail", name);
 		(void)close(device_fds[i]);
 	}
@@ -274,7 +277,7 @@ int rootfs_enter(struct jail *jail, struct err *err)
 {
 	static const char *const options[] = { "size", "2m", "nr_inodes", "4096", "mode", "755", NULL };
 	const struct spec *spec = jail->spec;
-	int fds[MOUNTS_MAX], device_fds[DEVICE_COUNT];
+	int fds[SPEC_LIST_MAX], device_fds[DEVICE_COUNT];
 	struct mount_attr read_only = { .attr_set = READ_ONLY };
 	size_t i;
 
@@ -300,7 +303,7 @@ int rootfs_enter(struct jail *jail, struct err *err)
 		return err_sys(err, ERR_ISOLATION, "open the jail's root");
 	if (put_sources(spec, root, fds, err) < 0 || make_dev(root, device_fds, err) < 0 ||
 	    make_proc(jail, root, err) < 0 || workspace_make(jail, root, err) < 0 ||
-	    make_files(spec, root, err) < 0 || send_eyes(jail, root, err) < 0 ||
+	    make_files(spec, root, err) < 0 || cover_rest(spec, root, err) < 0 || send_eyes(jail, root, err) < 0 ||
 	    idmap_close(spec, err) < 0 || into_root(root, err) < 0)
 		return -1;
 	if (syscall(SYS_mount_setattr, AT_FDCWD, "/", 0, &read_only, sizeof(read_only)) < 0)
