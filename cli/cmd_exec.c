@@ -307,6 +307,8 @@ static void show(const struct call *call, json_t *answer, FILE *out)
 	(void)out;
 	if (call->status == 124 || call->status == 137)
 		(void)fprintf(stderr, "%s: the run was ended: %s\n", call->program, status);
+	if (json_object_get(answer, "hint"))
+		(void)fprintf(stderr, "%s: %s\n", call->program, json_string_value(json_object_get(answer, "hint")));
 	json_array_foreach(json_object_get(answer, "files"), i, v)
 		if (isatty(STDERR_FILENO))
 			(void)fprintf(stderr, "%s: %s %s\n", call->program,

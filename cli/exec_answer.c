@@ -4,8 +4,10 @@
 #include "exec.h"
 #include "filter_hash.h"
 #include "io.h"
+#include "libraries.h"
 
 #include <nettle/base64.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -236,6 +238,19 @@ static json_t *limits_of(const struct exec *x)
 	return limits_json(&l);
 }
 
+/* What a failed run lacked, where its own words say so: the reason, which it cannot know. */
+static void put_hint(struct exec *x, json_t *a)
+{
+	AUTO_FD int host = x->run.root < 0 ? open("/", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	int root = x->run.root < 0 ? host : x->run.root;
+	const char *errors = json_string_value(json_object_get(a, "stderr"));
+	char hint[512];
+
+	if (root >= 0 && errors && strcmp(x->status, "success") != 0 &&
+	    libraries_hint(&x->profile, root, errors, hint, sizeof(hint)))
+		(void)json_object_set_new(a, "hint", json_string(hint));
+}
+
 json_t *exec_answer(struct exec *x)
 {
 	const struct report *r = &x->run.report;
@@ -252,6 +267,7 @@ json_t *exec_answer(struct exec *x)
 		      "signal", is_signal ? json_integer(r->code) : json_null(), "limits_hit", hits);
 	put_output(x, a, &x->run.out, "stdout");
 	put_output(x, a, &x->run.err, "stderr");
+	put_hint(x, a);
 	(void)json_object_set_new(a, "files", files_of(x));
 	(void)json_array_extend(x->skipped, x->collect.skipped);
 	(void)json_object_set(a, "skipped", x->skipped);

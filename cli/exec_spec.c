@@ -4,6 +4,8 @@
 #include "config.h"
 #include "exec.h"
 #include "io.h"
+#include "libraries.h"
+#include "view.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MOUNTS = 64, FILES = 48, SUPPORT_MAX = 1 << 20 };
+enum { SUPPORT_MAX = 1 << 20 };
 
 /* What run-times need beside /usr; each only where the root has it. */
 static const char *const parts[] = {
@@ -24,36 +26,9 @@ static const char *const parts[] = {
 };
 static const char *const links[] = { "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32" };
 
-static int add_mount(struct spec *s, const char *path, bool from_image, bool is_file, bool exec)
+static int add_root(struct spec *s, int root, bool is_image, struct err *err)
 {
-	struct spec_mount *m = &s->mounts[s->mount_count];
-
-	if (s->mount_count == MOUNTS)
-		return 0;
-	m->source = strdup(path);
-	m->target = strdup(path);
-	m->from_image = from_image;
-	m->is_file = is_file;
-	m->exec = exec;
-	s->mount_count++;
-	return m->source && m->target ? 0 : -1;
-}
-
-static int add_file(struct spec *s, const char *path, const char *text, const char *link)
-{
-	struct spec_file *f = &s->files[s->file_count];
-
-	if (s->file_count == FILES)
-		return -1;
-	f->path = strdup(path);
-	f->text = text ? strdup(text) : NULL;
-	f->link = link ? strdup(link) : NULL;
-	s->file_count++;
-	return f->path && (f->text || f->link) ? 0 : -1;
-}
-
-static int add_root(struct spec *s, int root, bool image)
-{
+	const unsigned int from = is_image ? VIEW_IMAGE : 0;
 	char target[PATH_MAX];
 	struct stat st;
 	size_t i;
@@ -61,17 +36,18 @@ static int add_root(struct spec *s, int root, bool image)
 	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (fstatat(root, parts[i] + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)) &&
-		    add_mount(s, parts[i], image, S_ISREG(st.st_mode), i == 0 || !strcmp(parts[i], "/opt/sbx")) < 0)
+		    view_mount(s, parts[i], NULL, from | (S_ISREG(st.st_mode) ? VIEW_FILE : 0) |
+			       (i == 0 || !strcmp(parts[i], "/opt/sbx") ? VIEW_EXEC : 0), err) < 0)
 			return -1;
 	for (i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
 		ssize_t n = readlinkat(root, links[i] + 1, target, sizeof(target) - 1);
 
 		if (n > 0) {
 			target[n] = 0;
-			if (add_file(s, links[i], NULL, target) < 0)
+			if (view_file(s, links[i], NULL, target, false, err) < 0)
 				return -1;
 		} else if (fstatat(root, links[i] + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) &&
-			   add_mount(s, links[i], image, false, true) < 0) {
+			   view_mount(s, links[i], NULL, from | VIEW_EXEC, err) < 0) {
 			return -1;
 		}
 	}
@@ -88,13 +64,14 @@ static int add_own_mounts(struct exec *x, struct err *err)
 
 		if (x->profile.mounts[i][0] != '/' || stat(x->profile.mounts[i], &st) < 0)
 			return err_set(err, ERR_CONFIG, "profile '%s': /mounts/%zu: no such path", x->profile.name, i);
-		if (add_mount(&x->spec, x->profile.mounts[i], false, !S_ISDIR(st.st_mode), true) < 0)
-			return err_sys(err, ERR_INTERNAL, "allocate");
+		if (view_mount(&x->spec, x->profile.mounts[i], NULL, VIEW_EXEC | (S_ISDIR(st.st_mode) ? 0 : VIEW_FILE),
+			       err) < 0)
+			return -1;
 	}
 	return 0;
 }
 
-static int add_etc(struct spec *s)
+static int add_etc(struct spec *s, struct err *err)
 {
 	static const char *const files[][2] = {
 		{ "/etc/passwd", "root:x:0:0:root:/:/usr/sbin/nologin\n"
@@ -107,9 +84,9 @@ static int add_etc(struct spec *s)
 	size_t i;
 
 	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-		if (add_file(s, files[i][0], files[i][1], NULL) < 0)
+		if (view_file(s, files[i][0], files[i][1], NULL, false, err) < 0)
 			return -1;
-	return add_file(s, "/etc/os-release", NULL, "../usr/lib/os-release");
+	return view_file(s, "/etc/os-release", NULL, "../usr/lib/os-release", false, err);
 }
 
 static int add_support(struct exec *x, struct err *err)
@@ -126,8 +103,8 @@ static int add_support(struct exec *x, struct err *err)
 		AUTO_FREE char *text = fd < 0 ? NULL : io_read_all(fd, SUPPORT_MAX, NULL);
 		if (!text)
 			return err_sys(err, ERR_CONFIG, "read '%s'", path);
-		if (add_file(&x->spec, seat, text, NULL) < 0)
-			return err_set(err, ERR_INTERNAL, "too many files for the jail");
+		if (view_file(&x->spec, seat, text, NULL, false, err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -191,14 +168,7 @@ static int runtime_missing(struct exec *x, const char *path, struct err *err)
 /* sbx attack brings its probe along, from wherever sbx is installed. */
 static int add_probe(struct exec *x, struct err *err)
 {
-	struct spec_mount *m;
-
-	if (add_mount(&x->spec, x->request->probe, false, true, true) < 0)
-		return err_sys(err, ERR_INTERNAL, "allocate");
-	m = &x->spec.mounts[x->spec.mount_count - 1];
-	free(m->target);
-	m->target = strdup("/run/sbx/probe");
-	return m->target ? 0 : err_sys(err, ERR_INTERNAL, "allocate");
+	return view_mount(&x->spec, x->request->probe, "/run/sbx/probe", VIEW_FILE | VIEW_EXEC, err);
 }
 
 static int set_command(struct exec *x, struct err *err)
@@ -217,8 +187,8 @@ static int set_command(struct exec *x, struct err *err)
 		return runtime_missing(x, x->language.run[0], err);
 	if (x->language.compile && !is_there(x, x->language.compile[0]))
 		return runtime_missing(x, x->language.compile[0], err);
-	if (add_file(&x->spec, path, r->code, NULL) < 0 || add_support(x, err) < 0)
-		return err->code ? -1 : err_set(err, ERR_INTERNAL, "too many files for the jail");
+	if (view_file(&x->spec, path, r->code, NULL, false, err) < 0 || add_support(x, err) < 0)
+		return -1;
 	x->spec.argv = fill_argv(x->language.run, path, r->args);
 	if (x->language.compile)
 		x->spec.compile = fill_argv(x->language.compile, path, NULL);
@@ -293,17 +263,17 @@ int exec_spec(struct exec *x, struct err *err)
 	int root = x->run.root;
 
 	s->v = 1;
-	s->mounts = calloc(MOUNTS + 1, sizeof(*s->mounts));
-	s->files = calloc(FILES + 1, sizeof(*s->files));
 	s->hostname = strdup("sbx");
 	s->workspace = strdup(x->call->config->workspace);
 	s->proc = strdup(x->call->config->proc);
 	s->seccomp = strdup(x->profile.seccomp);
 	if (root < 0)
 		root = host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (!s->mounts || !s->files || root < 0 || add_root(s, root, x->run.root >= 0) < 0 || add_etc(s) < 0)
-		return err_sys(err, ERR_INTERNAL, "describe the jail");
-	if (add_own_mounts(x, err) < 0 || set_command(x, err) < 0 || set_env(x, err) < 0 || set_require(x, err) < 0)
+	if (root < 0)
+		return err_sys(err, ERR_INTERNAL, "open the root");
+	if (add_root(s, root, x->run.root >= 0, err) < 0 || add_etc(s, err) < 0 ||
+	    libraries_view(&x->profile, root, x->run.root >= 0, s, err) < 0 || add_own_mounts(x, err) < 0 ||
+	    set_command(x, err) < 0 || set_env(x, err) < 0 || set_require(x, err) < 0)
 		return -1;
 	s->image = x->run.root >= 0;
 	s->cgroup = x->cgroup.job >= 0;

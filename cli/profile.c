@@ -5,6 +5,7 @@
 #include "cleanup.h"
 #include "config.h"
 #include "io.h"
+#include "libraries.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -37,6 +38,7 @@ static const struct json_field profile_fields[] = {
 	JSON_FIELD(profile, languages, .kind = JSON_KIND_ANY),
 	{ .name = "limits", .kind = JSON_KIND_ANY, .offset = offsetof(struct profile, limits_doc) },
 	JSON_FIELD(profile, tools, .kind = JSON_KIND_ANY),
+	JSON_FIELD(profile, libraries, .kind = JSON_KIND_ANY),
 };
 enum { PROFILE_COUNT = sizeof(profile_fields) / sizeof(profile_fields[0]) };
 
@@ -224,6 +226,8 @@ static int check(struct profile *p, struct err *err)
 		if (done < 0)
 			return -1;
 	}
+	if (libraries_check(p->libraries, err) < 0)
+		return -1;
 	if (limits_decode(p->limits_doc, &p->limits, "/limits", err) < 0)
 		return -1;
 	if (!p->limits.wall_ms || !p->limits.cpu_ms || !p->limits.memory_bytes || !p->limits.processes ||
