@@ -2,12 +2,8 @@
 // The tools of LibreChat as they are published, three generations of them, against a running adapter.
 const assert = require('node:assert/strict')
 const { after, before, describe, test } = require('node:test')
+const { GENERATIONS, load } = require('./host.cjs')
 
-const GENERATIONS = {
-  a: { hasBash: false, hasHeader: true },
-  c: { hasBash: true, hasHeader: false },
-  d: { hasBash: true, hasHeader: false },
-}
 let help
 let server
 let withKey
@@ -38,8 +34,9 @@ for (const [generation, { hasBash, hasHeader }] of Object.entries(GENERATIONS)) 
   describe(`generation ${generation}`, () => {
     let agents
     let auth
+    let fetch
     before(() => {
-      agents = require(`./${generation}/node_modules/@librechat/agents`)
+      ({ agents, fetch } = load(generation))
       // Up to A the key is a parameter and a header; later it is the user part of the URL.
       auth = hasHeader ? { apiKey: help.KEY } : { baseUrl: withKey }
     })
@@ -63,7 +60,6 @@ for (const [generation, { hasBash, hasHeader }] of Object.entries(GENERATIONS)) 
     })
 
     test('a key in the URL opens, a wrong one does not', async () => {
-      const fetch = require(`./${generation}/node_modules/node-fetch`)
       const body = JSON.stringify({ lang: 'bash', code: 'echo in' })
       const ask = (url) => fetch(`${url}/exec`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body })
       assert.equal((await (await ask(withKey)).json()).stdout, 'in\n')
