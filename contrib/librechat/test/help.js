@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A running adapter for a test, and small ways to talk to it.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -102,3 +103,59 @@ export async function until(check, what = 'it', ms = 5000) {
     await new Promise((resolve) => { setTimeout(resolve, 20) })
   }
 }
+
+/** The programs of sbx and the jails that run as this user: none may outlive what it was started for. */
+export function processes() {
+  const own = readlinkSync('/proc/self/ns/pid')
+  const found = []
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      if (statSync(`/proc/${pid}`).uid !== process.getuid() && !isHidden(pid)) continue
+      const comm = readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
+      if (/^sbx/.test(comm) || namespaceOf(pid) !== own) found.push(`${comm} ${pid}`)
+    } catch { /* it has ended meanwhile */ }
+  }
+  return found.sort()
+}
+
+// A process that may not be dumped belongs to root here, but its status tells whose it is.
+function isHidden(pid) {
+  return new RegExp(`^Uid:\\s+${process.getuid()}\\s`, 'm').test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+}
+
+function namespaceOf(pid) {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`)
+  } catch (err) {
+    if (err.code === 'EACCES') return 'hidden'
+    throw err
+  }
+}
+
+/** What a server has open and what lies in the directories of this user: the same before and after. */
+export const traces = () => ({
+  descriptors: readdirSync('/proc/self/fd').length, processes: processes(), temporary: readdirSync(tmpdir()).sort(),
+})
+
+/** The stored files as they lie on disk, whoever they belong to. */
+export function stored(server) {
+  if (!isReal) return readdirSync(join(server.env.SBX_STORAGE, 'blobs'))
+  const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/
+  return readdirSync(server.env.SBX_STORAGE, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && uuid.test(entry.name) && !(entry.parentPath ?? entry.path).includes('/.ids'))
+    .map(({ name }) => name)
+}
+
+/** Runs sbx itself over the storage of a server: what is left of killed runs is removed, and all of it is whole. */
+export function settleStorage(server) {
+  if (!isReal) return
+  const run = (...args) => JSON.parse(execFileSync(server.env.SBX, args, { env: server.env, encoding: 'utf8' }))
+  run('gc', '--json')
+  const { problems } = run('fsck', '--json')
+  if (problems.length) throw new Error(`fsck: ${JSON.stringify(problems).slice(0, 1000)}`)
+  const left = readdirSync(server.env.SBX_STORAGE, { withFileTypes: true, recursive: true })
+    .filter((entry) => /\/\.run$/.test(entry.parentPath ?? entry.path))
+  if (left.length) throw new Error(`left in .run: ${left.map(({ name }) => name)}`)
+}
+
+export const sbxJson = (server, ...args) => JSON.parse(execFileSync(server.env.SBX, args, { env: server.env, encoding: 'utf8', maxBuffer: 1 << 26 }))

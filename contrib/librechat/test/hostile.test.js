@@ -3,17 +3,47 @@
 // sockets that behave badly. No answer may be a 5xx other than 503, no request may hang, the server stays up.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { adapter, call, exec, form, get, KEY, post, raw } from './help.js'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { addKey } from '../src/keys.js'
+import { adapter, call, exec, form, get, isReal, KEY, post, raw, sbxJson, settleStorage, stored, traces, until, upload } from './help.js'
 
+const HARD = { SBX_ADAPTER_REQUEST_MS: '2500', SBX_ADAPTER_BODY_MAX: '2000000', SANDBOX_MAX_CONCURRENT_EXECUTIONS: '20', SBX_ADAPTER_QUEUE_MAX: '1000', MAX_CONCURRENT_EXECUTIONS: '20', SBX_ADAPTER_QUEUE_WAIT_MS: '60000' }
 let server
-before(async () => { server = await adapter({ SBX_ADAPTER_REQUEST_MS: '2500', SBX_ADAPTER_BODY_MAX: '2000000', SANDBOX_MAX_CONCURRENT_EXECUTIONS: '20', SBX_ADAPTER_QUEUE_MAX: '1000', MAX_CONCURRENT_EXECUTIONS: '20' }) })
-after(() => server.close())
+let atFirst
+before(async () => {
+  server = await adapter(HARD)
+  // Whatever is opened once and kept is open by now.
+  await exec(server, { lang: 'bash', code: 'true' })
+  const up = (await upload(server, [['file', 'a', '1']])).json
+  await get(server, `/download/${up.session_id}/${up.files[0].fileId}`)
+  atFirst = await until(() => steady(), 'quiet')
+})
+after(() => server?.close())
+
+/** The traces, as soon as nothing runs. */
+function steady() {
+  const now = traces()
+  return now.processes.length === 0 && now
+}
+/** Nothing may stay behind: no descriptor, no process, no file outside of the storage, none half stored inside. */
+async function leavesNothing() {
+  assert.deepEqual(server.app.load(), { running: 0, waiting: 0 })
+  await until(() => {
+    const now = traces()
+    return now.processes.length === 0 && now.descriptors <= atFirst.descriptors
+  }, `the end of ${JSON.stringify(traces())} (at first: ${JSON.stringify(atFirst)})`, 15_000)
+  assert.deepEqual(traces().temporary, atFirst.temporary)
+  settleStorage(server)
+}
 
 const deep = (n) => '['.repeat(n) + ']'.repeat(n)
 const ODD = [
   null, true, 0, -1, 1.5, 1e308, '', ' ', '\0', 'a\0b', '\ud800', '\u202e', '../../etc/passwd', '/etc/passwd', 'C:\\x', '$(id)', '`id`', "'; rm -rf / #", '%00', '-rf', '--help', '{{7*7}}', '__proto__', 'constructor',
   'x'.repeat(100_000), '😀'.repeat(1000), [], [[]], [null], {}, { id: 1 }, { toString: 1, length: -1 }, Array(1000).fill(0), { a: { b: { c: [] } } },
 ]
+const FEW = [null, 0, -1, '', '\0', '\ud800', '../../etc/passwd', '--help', '__proto__', 'x'.repeat(100_000), [], {}]
 const FIELDS = {
   '/exec': { base: { lang: 'bash', code: 'true' }, fields: ['lang', 'code', 'args', 'files', 'session_id', 'user_id', 'entity_id', 'runtime_session_hint', 'timeout', 'apiKey'] },
   '/exec/programmatic': { base: { code: 'pass', tools: [] }, fields: ['lang', 'code', 'tools', 'session_id', 'timeout', 'files', 'continuation_token', 'tool_results'] },
@@ -154,8 +184,149 @@ describe('sockets', () => {
   })
 })
 
+describe('uploads and downloads that go wrong on the way', () => {
+  const head = (path, more = 'transfer-encoding: chunked') => `POST ${path} HTTP/1.1\r\nhost: x\r\nx-api-key: ${KEY}\r\ncontent-type: multipart/form-data; boundary=b0undary\r\n${more}\r\n\r\n`
+  const chunk = (bytes) => Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')])
+  const whole = form([['kind', 'user']], [['file', 'half.bin', Buffer.alloc(400_000, 'x')]])
+  test('cut at any place, half-closed or dripping: nothing of them is stored', async () => {
+    const before = stored(server).length
+    const cuts = [0, 20, 90, 150, 200, 1000, 65_536, 200_000, whole.length - 60, whole.length - 14, whole.length - 5]
+    await inTurns(cuts.flatMap((at) => ['/upload', '/upload/batch'].flatMap((path) => [{ leaveAfterMs: 150 }, { half: true }].map((how) => async () => {
+      await raw(server, [head(path), chunk(whole.subarray(0, at || 1))], { timeoutMs: 9000, ...how })
+    }))), 4)
+    // A body that never goes on is ended by its time.
+    await Promise.all([0, 1, 2].map((i) => raw(server, [head('/upload'), chunk(whole.subarray(0, 300 + i))], { timeoutMs: 9000 })))
+    await until(() => steady(), 'the end of the uploads', 15_000)
+    assert.deepEqual(stored(server).length, before)
+  })
+  test('a client that reads slowly, or no longer, holds nothing up', async () => {
+    const up = (await upload(server, [['file', 'big.bin', Buffer.alloc(20_000_000, 7)]])).json
+    assert.equal(up.message, 'success')
+    const ask = `GET /download/${up.session_id}/${up.files[0].fileId} HTTP/1.1\r\nhost: x\r\nx-api-key: ${KEY}\r\n\r\n`
+    const { connect } = await import('node:net')
+    const sockets = Array.from({ length: 8 }, () => {
+      const socket = connect(server.port, '127.0.0.1', () => socket.write(ask))
+      socket.on('error', () => {})
+      socket.once('data', () => socket.pause()) // from here on nobody reads
+      return socket
+    })
+    await Promise.all(sockets.map((socket) => new Promise((resolve) => { socket.once('data', resolve) })))
+    assert.equal((await exec(server, { lang: 'bash', code: 'echo quick' })).stdout, 'quick\n')
+    for (const [i, socket] of sockets.entries()) if (i % 2) socket.resetAndDestroy(); else socket.destroy()
+    await until(() => steady(), 'the end of the downloads', 15_000)
+    assert.match(await raw(server, [ask.replace('GET', 'HEAD')]), /^HTTP\/1\.1 404 /)
+  })
+})
+
+test('headers of every kind', async () => {
+  const names = ['authorization', 'x-codeapi-expected-profile', 'x-librechat-code-request-id', 'x-librechat-code-worker-id', 'user-id', 'user-agent', 'x-forwarded-for', 'origin', 'range', 'if-none-match', 'expect', 'content-encoding', 'accept', 'cookie']
+  const values = ['', ' ', 'x', 'bytes=0-', '-1', '../..', '"', "'; --", 'a'.repeat(7000), '\u00ff\u00fe', '%00', '{"a":1}', 'Basic', 'Bearer ', 'gzip', '100-continue', 'stateful']
+  await inTurns(names.flatMap((name) => values.flatMap((value) => [...(value.length < 7 ? [['POST', '/exec', '{"lang":"bash","code":"true"}']] : []), ['GET', '/download/x/AAAAAAAAAAAAAAAAAAAAA', ''], ['POST', '/exec/programmatic/cancel', '{"request_id":"x"}']].map(([method, path, body]) => async () => {
+    const text = await raw(server, [Buffer.from(`${method} ${path} HTTP/1.1\r\nhost: x\r\nx-api-key: ${KEY}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n${name}: ${value}\r\n\r\n${body}`, 'latin1')], { timeoutMs: 20_000 })
+    assert.match(text, /^HTTP\/1\.1 [1234]\d\d /, `${name}: ${value.slice(0, 30)} ${path}: ${text.slice(0, 200)}`)
+  }))))
+})
+
+test('the other doors', async () => {
+  const rpc = (method, params, more = {}) => ({ jsonrpc: '2.0', id: 1, method, params, ...more })
+  const accept = { accept: 'application/json, text/event-stream' }
+  const tools = ['run_python', 'list_files', 'get_file', 'upload_text_file']
+  await inTurns([
+    ...ODD.flatMap((value) => [rpc(value, {}), rpc('tools/call', value), rpc('tools/call', { name: value }), rpc('tools/list', {}, { id: value }), value]),
+    ...tools.flatMap((name) => FEW.flatMap((value) => ['code', 'session', 'id', 'name', 'content', 'args', 'timeout_ms'].filter((key) => name === 'run_python' ? key === 'session' || key === 'timeout_ms' : true)
+      .map((key) => rpc('tools/call', { name, arguments: { ...(name === 'run_python' && { code: 'pass' }), ...(name === 'upload_text_file' && { name: 'n', content: 'c' }), [key]: value } })))),
+  ].map((body) => async () => {
+    const answer = await post(server, '/mcp', body, { headers: accept })
+    assert.ok(answer.status < 500, `${JSON.stringify(body)?.slice(0, 120)}: ${answer.status} ${answer.text.slice(0, 200)}`)
+    assert.ok(!/node_modules|at .*\.js:/.test(answer.text), answer.text.slice(0, 300))
+  }))
+  for (const path of ['/api/v1/config', '/api/v1/stats', '/api/v1/health', '/health']) harmless(await get(server, `${path}?x=${'y'.repeat(5000)}&__proto__[a]=1`), path)
+})
+
+describe('what belongs to somebody else', () => { // S0-21 to S0-25
+  const MARK = 'the-secret-of-the-other'
+  let both
+  let mine
+  let theirs
+  let loot
+  let place
+  before(async () => {
+    place = mkdtempSync(join(tmpdir(), 'sbx-hostile-keys-'))
+    const file = join(place, 'keys.json')
+    both = await adapter({ ...HARD, SBX_ADAPTER_KEYS: file })
+    mine = addKey(file, 'mallory').key
+    theirs = addKey(file, 'victim').key
+    const up = (await upload(both, [['file', `${MARK}.txt`, MARK]], { key: theirs })).json
+    const run = await exec(both, { lang: 'bash', code: `echo ${MARK} > made-${MARK}.txt; echo ${MARK}` }, { key: theirs })
+    loot = { files: [up.files[0].fileId, run.files[0].id], sessions: [up.session_id, run.session_id] }
+  })
+  after(async () => {
+    await both?.close()
+    rmSync(place, { recursive: true, force: true })
+  })
+
+  test('a paused program goes on for its owner only, and nobody else can end it', async () => {
+    const id = '0b8e2c1a-1111-4222-8333-944445555666'
+    const program = { code: `await get(a="${MARK}")\nprint("${MARK}")`, tools: [{ name: 'get' }], timeout: 20_000 }
+    const paused = (await post(both, '/exec/programmatic', program, { key: theirs, headers: { 'x-librechat-code-request-id': id } })).json
+    const body = { continuation_token: paused.continuation_token, tool_results: [{ call_id: paused.tool_calls[0].id, result: 1 }] }
+    assert.equal((await post(both, '/exec/programmatic', body, { key: mine })).status, 404)
+    assert.deepEqual((await post(both, '/exec/programmatic/cancel', { request_id: id }, { key: mine })).json, { cancelled: false })
+    const end = (await post(both, '/exec/programmatic', body, { key: theirs })).json
+    assert.deepEqual([end.status, end.stdout], ['completed', `${MARK}\n`])
+  })
+  test('answers to no question of another, wherever its ids are put', async () => {
+    const { files: [one, two], sessions: [session, other] } = loot
+    const as = { key: mine }
+    const seen = []
+    const ask = async (what, promise, absent) => {
+      const answer = await promise
+      assert.ok(!answer.text.includes(MARK), `${what}: ${answer.text.slice(0, 300)}`)
+      assert.ok(answer.status < 500, `${what}: ${answer.status}`)
+      if (absent) seen.push([what, answer.status, answer.json?.error])
+    }
+    const none = 'AAAAAAAAAAAAAAAAAAAAA'
+    const queries = ['', '?kind=user&id=victim', '?kind=agent&id=victim', '?kind=skill&id=victim&version=1', '?entity_id=victim', '?kind=user&id=victim&user=victim']
+    for (const query of queries) {
+      for (const [s, f] of [[session, one], [other, two], [none, one], [session, `${one}.txt`]]) {
+        await ask(`download ${query}`, get(both, `/download/${s}/${f}${query}`, as), true)
+        await ask(`probe ${query}`, get(both, `/sessions/${s}/objects/${f}${query}`, as), true)
+        await ask(`delete ${query}`, call(both, 'DELETE', `/files/${s}/${f}${query}`, as), true)
+      }
+      for (const detail of ['summary', 'full', 'simple', '']) await ask(`list ${query}`, get(both, `/files/${session}${query || '?'}&detail=${detail}`, as))
+    }
+    // Absent and foreign are the same, to the letter.
+    const absent = await get(both, `/download/${none}/${none}`, as)
+    for (const [what, status, error] of seen) assert.deepEqual([status, error], [absent.status, absent.json.error], what)
+    for (const key of ['id', 'storage_session_id', 'session_id', 'resource_id']) {
+      const ref = { id: one, storage_session_id: session, name: 'loot.txt', kind: 'user', resource_id: 'victim', user: 'victim', [key]: key === 'id' ? two : key === 'resource_id' ? one : other }
+      for (const kind of key === 'id' ? ['user', 'agent', 'skill', undefined] : ['user']) {
+        await ask(`run ${key}`, post(both, '/exec', { lang: 'bash', code: 'cat loot.txt; ls -la', files: [{ ...ref, kind }], session_id: session, user_id: 'victim', user: 'victim', entity_id: 'victim' }, as))
+        await ask(`programmatic ${key}`, post(both, '/exec/programmatic', { code: 'import os\nprint(os.listdir())\nprint(open("loot.txt").read())', tools: [], files: [{ ...ref, kind }], session_id: session, user_id: 'victim' }, as))
+      }
+    }
+    await ask('session', post(both, '/exec', { lang: 'bash', code: 'cat *; ls -laR / 2>/dev/null | grep -i secret', session_id: session }, as))
+    for (const arguments_ of [{ session }, { session, id: one }, { id: one }, { id: two }]) {
+      for (const name of ['list_files', 'get_file', 'run_shell']) {
+        await ask(`mcp ${name}`, post(both, '/mcp', { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: { code: 'cat *', ...arguments_ } } }, { ...as, headers: { accept: 'application/json, text/event-stream' } }))
+      }
+    }
+    await ask('upload', upload(both, [['file', `${MARK.length}.txt`, 'mine']], { ...as, fields: [['kind', 'user'], ['id', 'victim'], ['session_id', session]] }))
+    for (const path of ['/api/v1/stats', '/api/v1/config']) await ask(path, get(both, path, as))
+  })
+  test('is as it was, and its owner still has it', async () => {
+    const { files: [one], sessions: [session] } = loot
+    assert.equal((await get(both, `/download/${session}/${one}`, { key: theirs })).text, MARK)
+    assert.deepEqual((await get(both, `/files/${session}?detail=full`, { key: theirs })).json.map((file) => file.id), [one])
+  })
+  test('and every try stands in the audit log as denied', { skip: isReal ? false : 'needs the real sbx' }, () => { // S0-24
+    const { records } = sbxJson(both, 'audit', '-u', 'mallory', '--status', 'denied', '-n', '1000', '--json')
+    assert.ok(records.length > 20, `${records.length}`)
+  })
+})
+
 test('after all of it the server is as before', async () => {
   assert.equal((await get(server, '/health', { key: null })).status, 200)
-  assert.deepEqual(server.app.load(), { running: 0, waiting: 0 })
   assert.ok(!server.logged.join('').includes(KEY))
+  await leavesNothing()
 })
