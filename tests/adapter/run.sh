@@ -5,6 +5,7 @@
 # lock files, against the same sbx. These are 1.5 GB of packages; SBX_CLIENTS_DIR names a directory to keep
 # them in from run to run, which a user without rights must be able to read. Started by root it installs the
 # packages and runs the suites as a user number that nobody has.
+{ # read whole before it begins: an edit meanwhile does no harm
 set -euo pipefail
 want=${1:-suites}
 case $want in suites | clients) ;; *) echo "run.sh: 'suites' or 'clients'" >&2; exit 2 ;; esac
@@ -69,8 +70,10 @@ if [ "$want" = clients ]; then
 else
 	suite "adapter with a stand-in" NONE=1 -- test/*.test.js
 	if [ -n "$real" ]; then
-		suite "adapter with sbx" SBX_REAL="$real" -- test/{exec,files,programmatic,auth,doors,hostile}.test.js
+		suite "adapter with sbx" SBX_REAL="$real" -- test/{exec,files,programmatic,auth,doors,preview,hostile}.test.js
 	fi
 fi
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
+exit
+}

@@ -9,6 +9,7 @@ import { Exec } from './exec.js'
 import { Fairness, Rate } from './fairness.js'
 import { Files } from './files.js'
 import { mcpRoute } from './mcp.js'
+import { Preview, previewRoutes } from './preview.js'
 import { Programmatic } from './programmatic.js'
 import { Sbx } from './sbx.js'
 import { Upload } from './upload.js'
@@ -36,6 +37,7 @@ export function buildParts(cfg, log, env) {
   parts.upload = new Upload(parts)
   parts.programmatic = new Programmatic(parts)
   parts.v1 = new V1(parts)
+  parts.preview = new Preview(parts)
   parts.health = new Health(parts)
   return parts
 }
@@ -68,6 +70,7 @@ export async function buildApp(cfg, { log, env = process.env }) {
   await app.register(multipart)
   app.decorateRequest('principal', null)
   app.decorateRequest('gone', null)
+  previewRoutes(app, parts, context)
   app.addHook('onRequest', async (req, reply) => {
     // A kept connection costs old clients whole runs: their other library leaves a timeout on the socket.
     reply.header('connection', 'close')

@@ -34,6 +34,20 @@ const user = (value, name) => {
   if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(value)) throw new ConfigError(`${name}: '${value}' is no user name`)
   return value
 }
+const origin = (value, name) => {
+  const url = URL.canParse(value) ? new URL(value) : undefined
+  if (!url || !/^https?:$/.test(url.protocol) || value !== url.origin) throw new ConfigError(`${name}: '${value}' is no origin such as https://preview.example.org`)
+  return value
+}
+const secret = (min) => (value, name) => {
+  if (value.length < min) throw new ConfigError(`${name} is too short: ${min} characters at least`)
+  return value
+}
+const ancestors = (value, name) => {
+  const words = value.trim().split(/\s+/)
+  if (value === 'none') return "'none'"
+  return words.map((word) => origin(word, name)).join(' ')
+}
 const LEVELS = { error: 'error', warn: 'warn', info: 'info', debug: 'debug', verbose: 'trace' }
 const level = (value, name) => LEVELS[oneOf(...Object.keys(LEVELS))(value, name)]
 
@@ -82,6 +96,11 @@ export const VARIABLES = [
   ['SBX_ADAPTER_PAUSED_MAX', 'pausedMax', int(1, 10_000), 32, 'programs that may wait for tool results at once'],
   ['SBX_ADAPTER_PAUSE_MS', 'pauseMs', int(100, 86_400_000), 600_000, 'how long a program waits for tool results'],
   ['SBX_ADAPTER_MCP', 'mcp', flag, true, 'serve the Model Context Protocol at /mcp'],
+  ['SBX_ADAPTER_PREVIEW_ORIGIN', 'previewOrigin', origin, undefined, 'origin that serves previews of pages and nothing else, as browsers see it; never that of the chat; unset: no previews'],
+  ['SBX_ADAPTER_PREVIEW_KEY', 'previewKey', secret(32), undefined, 'key that signs links to previews, the same for all copies; unset: a new one at every start'],
+  ['SBX_ADAPTER_PREVIEW_MS', 'previewMs', int(1000, 86_400_000), 300_000, 'how long a link to a preview is good'],
+  ['SBX_ADAPTER_PREVIEW_FRAME', 'previewFrame', ancestors, "'none'", 'origins that may show a preview in a frame, or none'],
+  ['SBX_ADAPTER_PREVIEW_PROFILE', 'previewProfile', text, 'browser', 'profile whose language html makes pages static'],
   ['SANDBOX_LOG_LEVEL', 'logLevel', level, 'info', 'error, warn, info, debug or verbose'],
   ['SANDBOX_AUDIT_TTL_DAYS', 'auditTtlDays', int(1, 36_500), undefined, 'handed to sbx: days until audit records expire'],
   ['ENABLE_AUDIT_LOG', null, only('true', 'the audit log belongs to sbx and is configured there'), true, 'only true'],
@@ -108,6 +127,9 @@ export function loadConfig(env) {
   cfg.memoryMb ??= cfg.memoryMb2
   cfg.notes = cfg.mongoUri ? ['MONGO_URI is set but nothing is copied to a database; use `sbx audit export`'] : []
   for (const key of ['apiKeyLibreChat', 'timeoutS', 'memoryMb2', 'mongoUri']) delete cfg[key]
+  if (cfg.previewOrigin && cfg.previewFrame.split(' ').includes(cfg.previewOrigin)) {
+    throw new ConfigError('SBX_ADAPTER_PREVIEW_ORIGIN: previews must not have the origin of the page that frames them')
+  }
   if (cfg.apiKey !== undefined && cfg.apiKey.length < 8) throw new ConfigError('SANDBOX_API_KEY is too short: 8 characters at least')
   return cfg
 }

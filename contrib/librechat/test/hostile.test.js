@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { addKey } from '../src/keys.js'
 import { adapter, call, exec, form, get, isReal, KEY, post, raw, sbxJson, settleStorage, stored, traces, until, upload } from './help.js'
 
-const HARD = { SBX_ADAPTER_REQUEST_MS: '2500', SBX_ADAPTER_BODY_MAX: '2000000', SANDBOX_MAX_CONCURRENT_EXECUTIONS: '20', SBX_ADAPTER_QUEUE_MAX: '1000', MAX_CONCURRENT_EXECUTIONS: '20', SBX_ADAPTER_QUEUE_WAIT_MS: '60000' }
+const HARD = { SBX_ADAPTER_REQUEST_MS: '2500', SBX_ADAPTER_BODY_MAX: '2000000', SANDBOX_MAX_CONCURRENT_EXECUTIONS: '20', SBX_ADAPTER_QUEUE_MAX: '1000', MAX_CONCURRENT_EXECUTIONS: '20', SBX_ADAPTER_QUEUE_WAIT_MS: '60000', SBX_ADAPTER_PREVIEW_ORIGIN: 'http://preview.test' }
 let server
 let atFirst
 before(async () => {
@@ -48,6 +48,7 @@ const FIELDS = {
   '/exec': { base: { lang: 'bash', code: 'true' }, fields: ['lang', 'code', 'args', 'files', 'session_id', 'user_id', 'entity_id', 'runtime_session_hint', 'timeout', 'apiKey'] },
   '/exec/programmatic': { base: { code: 'pass', tools: [] }, fields: ['lang', 'code', 'tools', 'session_id', 'timeout', 'files', 'continuation_token', 'tool_results'] },
   '/exec/programmatic/cancel': { base: {}, fields: ['request_id'] },
+  '/preview': { base: { file: 'AAAAAAAAAAAAAAAAAAAAA' }, fields: ['file', 'session_id', 'name', 'kind', 'id'] },
   '/api/v1/execute': { base: { language: 'bash', code: 'true' }, fields: ['language', 'code', 'timeout', 'args'] },
 }
 const inTurns = async (jobs, width = 12) => {
@@ -227,6 +228,15 @@ test('headers of every kind', async () => {
   }))))
 })
 
+test('links to previews that nobody signed', async () => {
+  const words = ['', '.', '..', 'a.b', '%00', '%ff', '%', '-', '*', 'x'.repeat(400), 'x'.repeat(600), `${'A'.repeat(100)}.${'A'.repeat(43)}`, '..%2f..%2fetc', '__proto__', '\u0000']
+  for (const word of words) {
+    const text = await raw(server, [`GET /preview/${word} HTTP/1.1\r\nhost: preview.test\r\n\r\n`])
+    assert.match(text, /^HTTP\/1\.1 4\d\d /, word)
+    assert.ok(!/node_modules|at .*\.js:/.test(text))
+  }
+})
+
 test('the other doors', async () => {
   const rpc = (method, params, more = {}) => ({ jsonrpc: '2.0', id: 1, method, params, ...more })
   const accept = { accept: 'application/json, text/event-stream' }
@@ -295,9 +305,6 @@ describe('what belongs to somebody else', () => { // S0-21 to S0-25
       }
       for (const detail of ['summary', 'full', 'simple', '']) await ask(`list ${query}`, get(both, `/files/${session}${query || '?'}&detail=${detail}`, as))
     }
-    // Absent and foreign are the same, to the letter.
-    const absent = await get(both, `/download/${none}/${none}`, as)
-    for (const [what, status, error] of seen) assert.deepEqual([status, error], [absent.status, absent.json.error], what)
     for (const key of ['id', 'storage_session_id', 'session_id', 'resource_id']) {
       const ref = { id: one, storage_session_id: session, name: 'loot.txt', kind: 'user', resource_id: 'victim', user: 'victim', [key]: key === 'id' ? two : key === 'resource_id' ? one : other }
       for (const kind of key === 'id' ? ['user', 'agent', 'skill', undefined] : ['user']) {
@@ -312,7 +319,11 @@ describe('what belongs to somebody else', () => { // S0-21 to S0-25
       }
     }
     await ask('upload', upload(both, [['file', `${MARK.length}.txt`, 'mine']], { ...as, fields: [['kind', 'user'], ['id', 'victim'], ['session_id', session]] }))
+    for (const body of [{ file: one }, { file: two, kind: 'agent', id: 'victim' }, { session_id: session, name: `${MARK}.txt` }]) await ask('preview', post(both, '/preview', body, as), true)
     for (const path of ['/api/v1/stats', '/api/v1/config']) await ask(path, get(both, path, as))
+    // Absent and foreign are the same, to the letter.
+    const absent = await get(both, `/download/${none}/${none}`, as)
+    for (const [what, status, error] of seen) assert.deepEqual([status, error], [absent.status, absent.json.error], what)
   })
   test('is as it was, and its owner still has it', async () => {
     const { files: [one], sessions: [session] } = loot
