@@ -43,6 +43,7 @@ struct audit_filter {
 	const char *user, *session, *action, *status;
 	int64_t since_ms; /* ms since 1970 */
 	int64_t limit; /* the newest so many; audit_list only */
+	int64_t after; /* only records with a greater number */
 };
 
 /* Called for each record, which stays the caller's; a result below 0 ends the walk with that. */
@@ -54,13 +55,20 @@ int audit_list(int state, const struct audit_filter *filter, json_t **ret, struc
 int audit_walk(int state, const struct audit_filter *filter, audit_each *each, void *arg,
 	       struct err *err);
 
-/* Where a follower stands; start with { .fd = -1 } and end with audit_cursor_done(). */
+/*
+ * Where a follower stands; start with { .fd = -1 }, or with { .fd = -1, .is_from = true, .seq = N }
+ * to get all behind record N first, and end with audit_cursor_done().
+ */
 struct audit_cursor {
 	int fd;
+	bool is_from;
 	int64_t offset;
 	uint64_t seq;
 };
-/* Gives what was appended since the last call; the first call only finds the end. Never waits. */
+/*
+ * Gives what was appended since the last call, however often the log was rotated meanwhile; the
+ * first call only finds the end, without is_from. Never waits.
+ */
 int audit_follow(int state, struct audit_cursor *cursor, const struct audit_filter *filter,
 		 audit_each *each, void *arg, struct err *err);
 void audit_cursor_done(struct audit_cursor *cursor);

@@ -58,10 +58,20 @@ const char *audit_time_of(const char *line, size_t len, char *buf)
 	return buf;
 }
 
+static uint64_t seq_of(const char *line)
+{
+	uint64_t n = 0;
+
+	(void)sscanf(line, "{\"seq\":%20" SCNu64, &n);
+	return n;
+}
+
 static bool is_too_old(const struct match *m, const char *line, size_t len)
 {
 	char when[32];
 
+	if (m->filter->after > 0 && seq_of(line) <= (uint64_t)m->filter->after)
+		return true;
 	return m->since[0] && strcmp(audit_time_of(line, len, when), m->since) < 0;
 }
 
@@ -176,10 +186,9 @@ static int walk_file(int fd, int64_t from, int64_t end, const struct match *m, u
 		return -1;
 	while ((got = audit_reader_next(&r, &line, &len)) > 0) {
 		AUTO_JSON json_t *record = match_line(m, line, len);
-		uint64_t n = 0;
+		uint64_t n = seq_of(line);
 
 		*ret_offset = audit_reader_offset(&r);
-		(void)sscanf(line, "{\"seq\":%20" SCNu64, &n);
 		if (n <= *seq)
 			continue; /* given already, before a rotation */
 		*seq = n;
@@ -194,31 +203,62 @@ static int walk_failed(int got, const char *name, struct err *err)
 	return got == WALK_ENDED ? -1 : err_sys(err, ERR_INTERNAL, "read '%s'", name);
 }
 
-int audit_walk(int state, const struct audit_filter *filter, audit_each *each, void *arg,
-	       struct err *err)
+/* The number of the first record of a rotated file, from its name. */
+static uint64_t first_of(const char *name)
 {
-	AUTO_FD int dir = audit_open_dir(state, err);
-	AUTO_STRINGS char **names = dir < 0 ? NULL : audit_rotated_files(dir);
-	struct match match;
-	int64_t offset = 0;
-	uint64_t seq = 0;
+	uint64_t n = 0;
+
+	(void)sscanf(name, "audit-%20" SCNu64, &n);
+	return n;
+}
+
+/*
+ * Gives what stands behind record *seq in the rotated files, then in current. Whoever opened current
+ * before the names are read misses nothing: when it is rotated meanwhile it is among them.
+ */
+static int walk_files(int dir, int current, const struct match *m, uint64_t *seq, audit_each *each,
+		      void *arg, int64_t *ret_offset, struct err *err)
+{
+	AUTO_STRINGS char **names = audit_rotated_files(dir);
 	size_t i;
 	int got;
 
 	if (!names)
-		return dir < 0 ? -1 : err_sys(err, ERR_INTERNAL, "read the audit directory");
-	match_init(&match, filter);
-	for (i = 0; i <= json_strings_count(names); i++) {
-		const char *name = names[i] ? names[i] : CURRENT;
-		AUTO_FD int fd = io_open_regular(dir, name, O_RDONLY);
+		return err_sys(err, ERR_INTERNAL, "read the audit directory");
+	for (i = 0; names[i]; i++) {
+		if (names[i + 1] && first_of(names[i + 1]) <= *seq + 1)
+			continue; /* ends before */
+		AUTO_FD int fd = io_open_regular(dir, names[i], O_RDONLY);
 
 		if (fd < 0 && errno == ENOENT)
-			continue; /* expired meanwhile, or nothing was written yet */
-		got = fd < 0 ? -1 : walk_file(fd, 0, audit_size_of(fd), &match, &seq, each, arg, &offset);
+			continue; /* expired meanwhile */
+		got = fd < 0 ? -1 :
+			       walk_file(fd, 0, audit_size_of(fd), m, seq, each, arg, ret_offset);
 		if (got < 0)
-			return walk_failed(got, name, err);
+			return walk_failed(got, names[i], err);
 	}
-	return 0;
+	*ret_offset = 0;
+	got = current < 0 ? 0 :
+			    walk_file(current, 0, audit_size_of(current), m, seq, each, arg,
+				      ret_offset);
+	return got < 0 ? walk_failed(got, CURRENT, err) : 0;
+}
+
+int audit_walk(int state, const struct audit_filter *filter, audit_each *each, void *arg,
+	       struct err *err)
+{
+	AUTO_FD int dir = audit_open_dir(state, err);
+	struct match match;
+	int64_t offset;
+	uint64_t seq = (uint64_t)filter->after;
+
+	if (dir < 0)
+		return -1;
+	AUTO_FD int current = io_open_regular(dir, CURRENT, O_RDONLY);
+	if (current < 0 && errno != ENOENT)
+		return err_sys(err, ERR_INTERNAL, "open the audit log");
+	match_init(&match, filter);
+	return walk_files(dir, current, &match, &seq, each, arg, &offset, err);
 }
 
 void audit_cursor_done(struct audit_cursor *cursor)
@@ -227,10 +267,20 @@ void audit_cursor_done(struct audit_cursor *cursor)
 	cursor->fd = -1;
 }
 
+/* Where the log ends now. */
+static void find_end(int dir, struct audit_cursor *cursor)
+{
+	struct head head;
+
+	cursor->seq = audit_head_read(dir, &head) == 0 ? head.seq : 0;
+	cursor->offset = cursor->seq ? head.offset : 0;
+}
+
 int audit_follow(int state, struct audit_cursor *cursor, const struct audit_filter *filter,
 		 audit_each *each, void *arg, struct err *err)
 {
 	AUTO_FD int dir = audit_open_dir(state, err);
+	bool is_new = cursor->fd < 0;
 	struct match match;
 	int got = 0;
 
@@ -240,22 +290,17 @@ int audit_follow(int state, struct audit_cursor *cursor, const struct audit_filt
 	if (now < 0)
 		return errno == ENOENT ? 0 : err_sys(err, ERR_INTERNAL, "open the audit log");
 	match_init(&match, filter);
-	if (cursor->fd < 0) {
-		struct head head;
-
-		cursor->seq = audit_head_read(dir, &head) == 0 ? head.seq : 0;
-		cursor->offset = cursor->seq ? head.offset : 0;
-	} else {
+	if (is_new && !cursor->is_from)
+		find_end(dir, cursor);
+	else if (!is_new)
 		got = walk_file(cursor->fd, cursor->offset, audit_size_of(cursor->fd), &match,
 				&cursor->seq, each, arg, &cursor->offset);
-	}
-	if (got >= 0 && cursor->fd >= 0 && !is_same_file(cursor->fd, now)) {
-		cursor->offset = 0;
-		got = walk_file(now, 0, audit_size_of(now), &match, &cursor->seq, each, arg,
-				&cursor->offset);
-	}
 	if (got < 0)
 		return walk_failed(got, CURRENT, err);
+	if (is_new ? cursor->is_from : !is_same_file(cursor->fd, now))
+		got = walk_files(dir, now, &match, &cursor->seq, each, arg, &cursor->offset, err);
+	if (got < 0)
+		return -1;
 	audit_cursor_done(cursor);
 	cursor->fd = take_fd(&now);
 	return 0;

@@ -19,7 +19,7 @@ struct request {
 	VERB_MEMBERS;
 	char **what;
 	char *session, *action, *status, *format, *expect;
-	int64_t since_ms, limit;
+	int64_t since_ms, limit, after, count;
 	bool follow;
 };
 
@@ -33,6 +33,8 @@ static const struct json_field fields[] = {
 	JSON_FIELD(request, expect, .kind = JSON_KIND_STRING, .min = 66, .max = 90),
 	JSON_FIELD(request, since_ms, .kind = JSON_KIND_INT, .min = 1, .max = INT64_MAX / 4),
 	JSON_FIELD(request, limit, .kind = JSON_KIND_INT, .min = 1, .max = 1000000),
+	JSON_FIELD(request, after, .kind = JSON_KIND_INT, .min = 0, .max = INT64_MAX / 4),
+	JSON_FIELD(request, count, .kind = JSON_KIND_INT, .min = 1, .max = 1000000000),
 	JSON_FIELD(request, follow, .kind = JSON_KIND_BOOL),
 };
 
@@ -46,8 +48,11 @@ static const struct option_row options[] = {
 	{ 0, "status", "status", OPTION_STRING, "STATUS", "only success, error or denied" },
 	{ 0, "since", "since_ms", OPTION_DURATION, "TIME", "only what is no older, as 24h" },
 	{ 'n', "limit", "limit", OPTION_INT, "N", "the newest N (default: 100; export: all)" },
+	{ 0, "after", "after", OPTION_INT, "SEQ",
+	  "only what has a greater number; of tail: all of it, then what follows" },
 	{ 'f', "follow", "follow", OPTION_FLAG, NULL, "go on with what is recorded from now on" },
 	{ 0, "format", "format", OPTION_STRING, "FORMAT", "of export: jsonl, csv or mongo" },
+	{ 0, "count", "count", OPTION_INT, "N", "of auth-failure: how many of them" },
 	{ 0, "expect", "expect", OPTION_STRING, "SEQ:HASH",
 	  "of verify: this record, noted earlier, must be there" },
 	{ 0 },
@@ -217,6 +222,7 @@ static struct audit_filter filter_of(const struct request *r, char *session)
 		.status = r->status,
 		.since_ms = r->since_ms ? text_now_ms() - r->since_ms : 0,
 		.limit = r->limit,
+		.after = r->after < 0 ? 0 : r->after,
 	};
 }
 
@@ -273,10 +279,12 @@ static int follow(struct call *call, int state, const struct request *r, struct 
 	int got;
 
 	filter.limit = r->limit ? r->limit : 10;
+	cursor.is_from = r->after >= 0;
+	cursor.seq = (uint64_t)filter.after;
 	call->is_done = true;
 	/* the end is found first: what comes while we list may show twice, never not at all */
 	got = audit_follow(state, &cursor, &filter, to_stdout, &sink, err);
-	if (got == 0)
+	if (got == 0 && !cursor.is_from)
 		got = audit_list(state, &filter, &list, err);
 	json_array_foreach(list, i, record)
 		if (got == 0)
@@ -327,6 +335,26 @@ static int list(int state, const struct request *r, json_t **ret, struct err *er
 	return 0;
 }
 
+/* Somebody came with a wrong key: told by whoever checks keys. Nobody is named, nobody was it. */
+static int auth_failure(struct call *call, int state, const struct request *r, json_t **ret,
+			struct err *err)
+{
+	int64_t count = r->count ? r->count : 1;
+	json_t *record = json_pack("{s:s,s:s,s:{s:I}}", "action", "auth_failure", "status", "denied",
+				   "details", "count", (json_int_t)count);
+
+	if (call->ip)
+		(void)json_object_set_new(record, "ip", json_text(call->ip, strlen(call->ip)));
+	if (call->user_agent)
+		(void)json_object_set_new(record, "userAgent",
+					  json_text(call->user_agent, strlen(call->user_agent)));
+	if (stats_count(state, STATS_AUTH_FAILED, count, err) < 0 ||
+	    audit_append(state, call->config, record, err) < 0)
+		return -1;
+	*ret = json_pack("{s:I}", "count", (json_int_t)count);
+	return 0;
+}
+
 static int dispatch(struct call *call, const struct request *r, json_t **ret, struct err *err)
 {
 	const char *what = r->what && r->what[0] ? r->what[0] : "";
@@ -340,15 +368,17 @@ static int dispatch(struct call *call, const struct request *r, json_t **ret, st
 		return verify(call, state, r, ret, err);
 	if (!strcmp(what, "export"))
 		return export(call, state, r, err);
+	if (!strcmp(what, "auth-failure"))
+		return auth_failure(call, state, r, ret, err);
 	if (!*what)
 		return list(state, r, ret, err);
-	(void)err_set(err, ERR_USAGE, "audit knows verify, export and tail");
+	(void)err_set(err, ERR_USAGE, "audit knows verify, export, tail and auth-failure");
 	return err_at(err, "/what");
 }
 
 static int run(struct call *call, json_t *request, json_t **ret_answer, struct err *err)
 {
-	struct request r = { 0 };
+	struct request r = { .after = -1 };
 	int got = json_decode(request, fields, FIELD_COUNT, &r, "", err);
 
 	if (got == 0)
@@ -368,6 +398,8 @@ static void show(const struct call *call, json_t *answer, FILE *out)
 			write_plain(record, out);
 		return;
 	}
+	if (!json_object_get(answer, "intact"))
+		return;
 	torn = json_object_get(answer, "torn");
 	(void)fprintf(out, "intact: %lld records in %lld files, up to %lld:%s\n",
 		      (long long)json_integer_value(records),
@@ -390,7 +422,7 @@ static void show(const struct call *call, json_t *answer, FILE *out)
 
 const struct verb verb_audit = {
 	.name = "audit",
-	.operands = "[verify|export|tail]",
+	.operands = "[verify|export|tail|auth-failure]",
 	.operand_member = "what",
 	.summary = "show, check or export the audit log",
 	.options = options,

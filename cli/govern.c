@@ -175,6 +175,25 @@ static void add_details(json_t *record, const char *verb, json_t *request, json_
 		(void)json_object_set(record, "sessionId", json_object_get(request, "session"));
 }
 
+/* What the record calls an operation: the words that other programs look for. */
+static const char *action_of(const char *verb)
+{
+	if (!strcmp(verb, "get"))
+		return "download";
+	return strcmp(verb, "ls") != 0 ? verb : "files_list";
+}
+
+/* The code is what is looked for; what it said is a detail. */
+static void add_error(json_t *record, const struct err *err)
+{
+	json_t *details = json_object_get(record, "details");
+
+	if (!details)
+		(void)json_object_set_new(record, "details", details = json_object());
+	(void)json_object_set_new(record, "error", json_string(err_name(err->code)));
+	(void)json_object_set_new(details, "message", json_text(err->msg, strlen(err->msg)));
+}
+
 /* What only looks at sbx itself is no operation on anybody's data. */
 static bool is_audited(const char *verb)
 {
@@ -220,7 +239,7 @@ void govern_audit(struct call *call, const char *verb, json_t *request, json_t *
 		count_bytes(state, verb, answer);
 	if (!call->config->audit)
 		return;
-	json_t *record = json_pack("{s:s,s:s,s:s}", "action", verb, "userId", call->user, "status",
+	json_t *record = json_pack("{s:s,s:s,s:s}", "action", action_of(verb), "userId", call->user, "status",
 				   !err ? "success" : err->code == ERR_NOT_FOUND || err->code == ERR_POLICY ||
 				   err->code == ERR_RATE ? "denied" : "error");
 	if (call->ip)
@@ -231,8 +250,7 @@ void govern_audit(struct call *call, const char *verb, json_t *request, json_t *
 		(void)json_object_set(record, "sessionId", json_object_get(answer, "session"));
 	add_details(record, verb, request, answer);
 	if (err)
-		(void)json_object_set_new(record, "error", json_pack("{s:s,s:o}", "code", err_name(err->code), "message",
-							       json_text(err->msg, strlen(err->msg))));
+		add_error(record, err);
 	if (audit_append(state, call->config, record, &own) < 0)
 		(void)audit_alert(call->config, "audit", own.msg, NULL);
 }

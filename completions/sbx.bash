@@ -17,7 +17,7 @@ doctor::
 attack::-p= --profile= -q --quick
 config::
 profile:ls show check:
-audit:verify export tail:-u= --user= -s= --session= --action= --status= --since= -n= --limit= -f --follow --format= --expect=
+audit:verify export tail auth-failure:-u= --user= -s= --session= --action= --status= --since= -n= --limit= --after= --count= -f --follow --format= --expect=
 history::-u= --user= -s= --session= --status= --since= -n= --limit=
 show::-u= --user=
 stats::--prometheus

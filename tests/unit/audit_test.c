@@ -381,12 +381,25 @@ static void test_rotation(const struct config *c)
 	ok(!bad && followed == 40, "a follower sees each record once across rotations");
 	audit_cursor_done(&cursor);
 	ok(is_whole(state, 40) && verdict(state).files > 5, "a rotated log verifies");
+	cursor = (struct audit_cursor){ .fd = -1, .is_from = true, .seq = 13 };
+	followed = 13;
+	ok(audit_follow(state, &cursor, &all, see, &followed, NULL) == 0 && followed == 40,
+	   "a follower that comes back gets all behind the record it names");
+	for (i = 40; i < 60; i++)
+		(void)add(state, &small, "alice", "exec", i);
+	ok(audit_follow(state, &cursor, &all, see, &followed, NULL) == 0 && followed == 60,
+	   "a follower that was away for many rotations misses nothing");
+	audit_cursor_done(&cursor);
 	last = 0;
-	ok(audit_walk(state, &all, see, &last, NULL) == 0 && last == 40,
+	ok(audit_walk(state, &all, see, &last, NULL) == 0 && last == 60,
 	   "a walk gives all files in order");
+	all.after = last = 57;
+	ok(audit_walk(state, &all, see, &last, NULL) == 0 && last == 60,
+	   "a walk begins behind the record that is named");
+	all.after = 0;
 	all.limit = 15;
 	ok(audit_list(state, &all, &list, NULL) == 0 && json_array_size(list) == 15 &&
-		   json_integer_value(json_object_get(json_array_get(list, 0), "seq")) == 26,
+		   json_integer_value(json_object_get(json_array_get(list, 0), "seq")) == 46,
 	   "a list reaches back over files");
 	small.audit_keep = 3;
 	ok(audit_expire(state, &small, text_now_ms(), &files, NULL) == 0 && files > 2 &&
