@@ -136,7 +136,8 @@ static int run(struct call *call, json_t *request, json_t **ret, struct err *err
 		else
 			done = is_file ? to_file(&f, &r, err) : write_out(&f, &r, STDOUT_FILENO, err);
 		call->is_done = !is_file;
-		*ret = json_pack("{s:o,s:s,s:I}", "id", r.all ? json_null() : id_json(call, f.entry.id), "name",
+		*ret = json_pack("{s:o,s:o,s:s,s:I}", "session", id_json(call, f.session.id), "id",
+				 r.all ? json_null() : id_json(call, f.entry.id), "name",
 				 r.all ? "" : f.entry.name, "size", (json_int_t)f.entry.size);
 	}
 	cleanup_fd(&f.fd);

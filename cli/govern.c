@@ -144,6 +144,15 @@ void govern_run(struct call *call, struct exec *x, json_t *answer, const struct 
 	(void)history_add(state, call->user, r, NULL);
 }
 
+/* Records have the long form of an id, whatever the caller asked for; what is none stays as it is. */
+static json_t *long_id(json_t *value)
+{
+	const char *text = json_string_value(value);
+	char id[ID_SIZE];
+
+	return text && id_parse(text, id) ? json_string(id) : json_incref(value);
+}
+
 /* The members of a record that one verb or another has. */
 static void add_details(json_t *record, const char *verb, json_t *request, json_t *answer)
 {
@@ -156,14 +165,18 @@ static void add_details(json_t *record, const char *verb, json_t *request, json_
 			json_object_get(answer, "exit_code"), "memoryMB",
 			(double)json_integer_value(json_object_get(usage, "memory_peak_bytes")) / 1048576.0,
 			"filesGenerated", (json_int_t)json_array_size(files)));
+	if (!strcmp(verb, "get") && json_is_string(json_object_get(answer, "id")))
+		(void)json_object_set_new(record, "file", json_pack("{s:o,s:O?,s:O?}", "fileId",
+			long_id(json_object_get(answer, "id")), "filename", json_object_get(answer, "name"), "size",
+			json_object_get(answer, "size")));
 	if (!strcmp(verb, "upload") && file)
-		(void)json_object_set_new(record, "file", json_pack("{s:O?,s:O?,s:O?,s:O?}", "fileId",
-			json_object_get(file, "id"), "filename", json_object_get(file, "name"), "size",
+		(void)json_object_set_new(record, "file", json_pack("{s:o?,s:O?,s:O?,s:O?}", "fileId",
+			long_id(json_object_get(file, "id")), "filename", json_object_get(file, "name"), "size",
 			json_object_get(file, "size"), "mimeType", json_object_get(file, "mime")));
 	if (json_object_get(answer, "exec_id")) {
 		json_t *d = json_object(), *blocked = json_object_get(answer, "blocked");
 
-		(void)json_object_set(d, "execId", json_object_get(answer, "exec_id"));
+		(void)json_object_set_new(d, "execId", long_id(json_object_get(answer, "exec_id")));
 		(void)json_object_set(d, "status", json_object_get(answer, "status"));
 		if (json_array_size(blocked))
 			(void)json_object_set(d, "blocked", blocked);
@@ -172,7 +185,7 @@ static void add_details(json_t *record, const char *verb, json_t *request, json_
 		(void)json_object_set_new(record, "details", json_pack("{s:I}", "files", (json_int_t)json_array_size(files)));
 	}
 	if (!json_object_get(record, "sessionId") && json_is_string(json_object_get(request, "session")))
-		(void)json_object_set(record, "sessionId", json_object_get(request, "session"));
+		(void)json_object_set_new(record, "sessionId", long_id(json_object_get(request, "session")));
 }
 
 /* What the record calls an operation: the words that other programs look for. */
@@ -247,7 +260,7 @@ void govern_audit(struct call *call, const char *verb, json_t *request, json_t *
 	if (call->user_agent)
 		(void)json_object_set_new(record, "userAgent", json_text(call->user_agent, strlen(call->user_agent)));
 	if (json_object_get(answer, "session"))
-		(void)json_object_set(record, "sessionId", json_object_get(answer, "session"));
+		(void)json_object_set_new(record, "sessionId", long_id(json_object_get(answer, "session")));
 	add_details(record, verb, request, answer);
 	if (err)
 		add_error(record, err);

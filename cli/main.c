@@ -142,12 +142,22 @@ static const char *text_member(json_t *request, const char *name)
 	       json_string_value(v) : NULL;
 }
 
+/* What the request says of the client, else what a caller that writes no request says; NULL: nothing. */
+static const char *client_of(json_t *request, const char *name, const char *variable, size_t most)
+{
+	const char *told = text_member(request, name);
+
+	if (!told)
+		told = getenv(variable);
+	return told && told[0] && strlen(told) <= most ? told : NULL;
+}
+
 static int set_caller(struct call *call, json_t *request, struct err *err)
 {
 	const char *user = text_member(request, "user"), *form = text_member(request, "id_form");
 
-	call->ip = text_member(request, "ip");
-	call->user_agent = text_member(request, "user_agent");
+	call->ip = client_of(request, "ip", "SBX_CLIENT_IP", 64);
+	call->user_agent = client_of(request, "user_agent", "SBX_CLIENT_AGENT", 256);
 	call->id_short = form && !strcmp(form, "short");
 	if (form && strcmp(form, "short") != 0 && strcmp(form, "uuid") != 0) {
 		(void)err_set(err, ERR_REQUEST, "must be \"uuid\" or \"short\"");

@@ -28,11 +28,16 @@ has_shown() { [ "$(shown)" = "$1" ]; }
 
 @test "operations have the words of the schema, and a refusal has its code" { # S1-47 S1-48 S1-51 S1-60
 	echo 1 | sbx upload --name f - >/dev/null
-	sbx get f >/dev/null
+	SBX_CLIENT_IP=192.0.2.8 SBX_CLIENT_AGENT=$'a"\n{' sbx get f >/dev/null
 	sbx ls >/dev/null
 	run -66 sbx get absent.txt
+	session=$(sbx sessions --json | jq -r '.sessions[0].session')
+	request ls "$(in_session '{"id_form":"short"}')"
+	ok
+	equals "$(sbx audit -n 1 --json | jq -r '.records[0].sessionId')" "$session"
 	run -0 sbx audit export
-	equals "$(jq -s -c 'map(.action)' <<<"$output")" '["upload","download","files_list","download"]'
+	equals "$(jq -s -c 'map(.action)' <<<"$output")" '["upload","download","files_list","download","sessions","files_list"]'
+	equals "$(jq -s -c '.[1] | [(.sessionId | length), .file.filename, .file.size, .ip, .userAgent]' <<<"$output")" '[36,"f",2,"192.0.2.8","a\"\n{"]'
 	equals "$(jq -s -c '.[3] | [.status, .error, (.details.message | type)]' <<<"$output")" '["denied","E_NOT_FOUND","string"]'
 }
 
