@@ -256,6 +256,36 @@ int exec_aside(struct call *call, const struct exec_request *request, json_t **r
 	return failed;
 }
 
+/* What a shell would have for the program's end: its status, 128 and the signal, 124, 137. */
+static int shell_status(json_t *answer)
+{
+	const char *status = json_string_value(json_object_get(answer, "status"));
+
+	if (!strcmp(status, "success") || !strcmp(status, "error"))
+		return (int)json_integer_value(json_object_get(answer, "exit_code"));
+	if (!strcmp(status, "signal"))
+		return 128 + (int)json_integer_value(json_object_get(answer, "signal"));
+	return !strcmp(status, "timeout") ? 124 : 137;
+}
+
+int exec_document(struct call *call, json_t *request, json_t **ret, struct err *err)
+{
+	bool was_request = call->is_request;
+	struct exec_request x;
+	int failed;
+
+	call->is_request = false;	/* the verb may set what a caller's request may not */
+	failed = exec_decode(call, request, &x, err);
+	call->is_request = was_request;
+	if (failed < 0)
+		return -1;
+	failed = exec_run(call, &x, ret, err);
+	exec_release(&x);
+	if (failed == 0 && !call->is_json)
+		call->status = shell_status(*ret);
+	return failed;
+}
+
 void exec_forget_session(struct call *call, json_t *answer)
 {
 	const char *id = json_string_value(json_object_get(answer, "session"));
@@ -270,8 +300,7 @@ void exec_forget_session(struct call *call, json_t *answer)
 static int run(struct call *call, json_t *request, json_t **ret, struct err *err)
 {
 	struct exec_request r;
-	const char *status;
-	int failed, code;
+	int failed;
 
 	if (exec_decode(call, request, &r, err) < 0)
 		return -1;
@@ -283,16 +312,8 @@ static int run(struct call *call, json_t *request, json_t **ret, struct err *err
 		sink_event(event);
 		call->is_done = true;
 	}
-	if (failed == 0 && !call->is_json && !r.stream) {
-		status = json_string_value(json_object_get(*ret, "status"));
-		code = (int)json_integer_value(json_object_get(*ret, "exit_code"));
-		if (!strcmp(status, "success") || !strcmp(status, "error"))
-			call->status = code;
-		else if (!strcmp(status, "signal"))
-			call->status = 128 + (int)json_integer_value(json_object_get(*ret, "signal"));
-		else
-			call->status = !strcmp(status, "timeout") ? 124 : 137;
-	}
+	if (failed == 0 && !call->is_json && !r.stream)
+		call->status = shell_status(*ret);
 	exec_release(&r);
 	return failed;
 }

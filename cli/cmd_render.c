@@ -109,10 +109,8 @@ static int check(struct call *call, const struct request *r, struct err *err)
 
 static int run(struct call *call, json_t *request, json_t **ret, struct err *err)
 {
-	bool was_request = call->is_request;
 	AUTO_JSON json_t *doc = NULL;
 	struct request r = { 0 };
-	struct exec_request x;
 	int done = json_decode(request, fields, FIELD_COUNT - (call->is_request ? 1 : 0), &r, "", err);
 
 	if (done == 0 && take_operand(&r, err) == 0 && check(call, &r, err) == 0)
@@ -121,18 +119,7 @@ static int run(struct call *call, json_t *request, json_t **ret, struct err *err
 	json_release(fields, FIELD_COUNT, &r);
 	if (!doc)
 		return err->code ? -1 : err_set(err, ERR_REQUEST, "the page is no UTF-8");
-	call->is_request = false;
-	done = exec_decode(call, doc, &x, err);
-	call->is_request = was_request;
-	if (done < 0)
-		return -1;
-	done = exec_run(call, &x, ret, err);
-	exec_release(&x);
-	if (done == 0 && !call->is_json && strcmp(json_string_value(json_object_get(*ret, "status")), "success") != 0)
-		call->status = json_is_integer(json_object_get(*ret, "exit_code")) ?
-			(int)json_integer_value(json_object_get(*ret, "exit_code")) :
-			!strcmp(json_string_value(json_object_get(*ret, "status")), "timeout") ? 124 : 137;
-	return done;
+	return exec_document(call, doc, ret, err);
 }
 
 /* The names of what was made have gone out live. */

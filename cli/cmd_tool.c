@@ -60,8 +60,6 @@ static json_t *join(json_t *a, char *const *b)
 static int run_tool(struct call *call, const struct profile *p, const struct request *r, json_t **ret,
 		    struct err *err)
 {
-	bool was_request = call->is_request;
-	struct exec_request x;
 	struct tool tool = { 0 };
 	AUTO_FREE char *code = NULL;
 	AUTO_JSON json_t *doc = NULL;
@@ -78,19 +76,9 @@ static int run_tool(struct call *call, const struct profile *p, const struct req
 			code ? json_string(code) : json_string(""), "args", join(json_from_strings(tool.args), r->args),
 			"session", r->session);
 	json_release(tool_fields, TOOL_COUNT, &tool);
-	call->is_request = false;
-	done = exec_decode(call, doc, &x, err);
-	call->is_request = was_request;
-	if (done < 0)
-		return -1;
-	done = exec_run(call, &x, ret, err);
-	exec_release(&x);
-	if (done == 0) {
+	done = exec_document(call, doc, ret, err);
+	if (done == 0)
 		(void)json_object_set_new(*ret, "tool", json_string(r->name));
-		if (!call->is_json && strcmp(json_string_value(json_object_get(*ret, "status")), "success") != 0)
-			call->status = json_is_integer(json_object_get(*ret, "exit_code")) ?
-				(int)json_integer_value(json_object_get(*ret, "exit_code")) : 137;
-	}
 	return done;
 }
 

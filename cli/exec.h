@@ -59,6 +59,11 @@ json_t *id_json(const struct call *call, const char *id);
 int exec_run(struct call *call, const struct exec_request *request, json_t **ret, struct err *err);
 /* The same, quietly and in a new session of its own, whatever form the verb was called in. */
 int exec_aside(struct call *call, const struct exec_request *request, json_t **ret, struct err *err);
+/*
+ * Runs a request that a verb made of its own, with what it prints going out live; in the shell form the
+ * exit status becomes that of the program, as exec gives it.
+ */
+int exec_document(struct call *call, json_t *request, json_t **ret, struct err *err);
 /* Removes the session that such a run was given. */
 void exec_forget_session(struct call *call, json_t *answer);
 /* The version of a language as its own run-time tells it, remembered in the state; "" unknown. */

@@ -34,19 +34,22 @@ load ../helpers
 	refused E_QUOTA
 }
 
+# refused_while PID CODE: the last answer refused with CODE; then the run in the background is ended.
+refused_while() {
+	local as_it_should=0
+	refused "$2" || as_it_should=1
+	kill "$1"
+	wait "$1" || :
+	return $as_it_should
+}
+
 @test "E_BUSY: no slot within the time to wait" { # S1-08, S1-24
 	config '{"slots_user":1,"slots_total":1,"wait_ms":200,"pressure_percent":0}'
 	echo '{"argv":["sleep","30"]}' | "$BUILD/sbx" exec --request - >/dev/null 2>&1 &
 	local pid=$!
 	until_true 30 sh -c "ls $SBX_STORAGE/*/*/.run/*/in >/dev/null 2>&1"
 	python 1
-	local got=$status
-	cp "$TMP/.out" "$TMP/.first"
-	kill $pid
-	wait $pid || :
-	cp "$TMP/.first" "$TMP/.out"
-	status=$got
-	refused E_BUSY
+	refused_while $pid E_BUSY
 }
 
 @test "E_BUSY: a session in use is not removed" {
@@ -55,13 +58,7 @@ load ../helpers
 	local pid=$!
 	until_true 30 sh -c "ls $SBX_STORAGE/*/$session/.run/*/in >/dev/null 2>&1"
 	request rm "$(in_session '{"whole_session":true}')"
-	local got=$status
-	cp "$TMP/.out" "$TMP/.first"
-	kill $pid
-	wait $pid || :
-	cp "$TMP/.first" "$TMP/.out"
-	status=$got
-	refused E_BUSY
+	refused_while $pid E_BUSY
 }
 
 @test "E_RATE, with the time to come back" { # S0-42

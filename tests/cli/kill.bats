@@ -28,6 +28,20 @@ strike() { # PID WHO MAX-MS
 
 acknowledged() { holds '.ok == true' "$1" >/dev/null 2>&1; }
 
+# all_or_none COUNT FILES COMMITTED: of each of COUNT groups f<i>.* all FILES are listed or none; all of them
+# when the answer o<i> acknowledged the group, by the filter COMMITTED.
+all_or_none() {
+	local i there
+	request ls "$(in_session)"
+	ok || return 1
+	cp "$TMP/.out" listing
+	for ((i = 1; i <= $1; i++)); do
+		there=$(jq --arg n "f$i." '[.files[] | select(.name | startswith($n))] | length' listing)
+		[ "$there" -eq 0 ] || [ "$there" -eq "$2" ] || { echo "f$i: $there of $2"; return 1; }
+		if acknowledged "o$i" && holds "$3" "o$i" >/dev/null; then equals "f$i $there" "f$i $2" || return 1; fi
+	done
+}
+
 @test "uploads: what was answered is there, whole; what was not is there whole or not at all" {
 	upload seed x
 	local i n
@@ -40,15 +54,7 @@ acknowledged() { holds '.ok == true' "$1" >/dev/null 2>&1; }
 		"$BUILD/sbx" upload --request r >"o$i" 2>/dev/null &
 		strike $! sbx 60
 	done
-	request ls "$(in_session)"
-	ok
-	cp "$TMP/.out" listing
-	for ((i = 1; i <= n; i++)); do
-		local there
-		there=$(jq --arg n "f$i." '[.files[] | select(.name | startswith($n))] | length' listing)
-		[ "$there" -eq 0 ] || [ "$there" -eq 3 ] || { echo "f$i: $there of 3"; false; }
-		if acknowledged "o$i"; then equals "f$i $there" "f$i 3"; fi
-	done
+	all_or_none "$n" 3 .ok
 	holds --arg h "$hash" '[.files[] | select(.name | endswith(".a"))] | all(.sha256 == $h)' listing >/dev/null
 	request get "$(in_session '{"all":true,"out":"'"$PWD/all.tar"'"}')"
 	ok
@@ -65,14 +71,8 @@ run_and_strike() { # WHO
 		strike $! "$1" 120
 		until_true 10 no_new_process
 	done
-	request ls "$(in_session)"
-	ok
-	cp "$TMP/.out" listing
+	all_or_none "$n" 2 .committed
 	for ((i = 1; i <= n; i++)); do
-		local there
-		there=$(jq --arg n "f$i." '[.files[] | select(.name | startswith($n))] | length' listing)
-		[ "$there" -eq 0 ] || [ "$there" -eq 2 ] || { echo "f$i: $there of 2"; false; }
-		if acknowledged "o$i" && holds '.committed' "o$i" >/dev/null; then equals "f$i $there" "f$i 2"; fi
 		# whoever lived to answer said one document
 		[ "$1" = sbx ] || holds -s 'length == 1 and (.[0] | has("ok"))' "o$i" >/dev/null || { cat "o$i"; false; }
 	done
