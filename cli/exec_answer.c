@@ -33,7 +33,7 @@ static json_t *evidence(struct exec *x)
 		hit(list, "wall_ms");
 	if (r->end == REPORT_CPU || (r->end == REPORT_SIGNAL && r->code == SIGXCPU))
 		hit(list, "cpu_ms");
-	if (r->end == REPORT_MEMORY || x->cgroup.oom_kills > 0)
+	if (r->end == REPORT_MEMORY || x->cgroup.oom_kills > 0 || r->is_memory_refused)
 		hit(list, "memory_bytes");
 	if (r->end == REPORT_PROCESSES || x->cgroup.pids_refused > 0 || (r->is_process_refused && !x->cgroup.has_pids))
 		hit(list, "processes");

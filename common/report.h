@@ -43,7 +43,7 @@ struct report {
 	int64_t start_us, jail_us, run_us, compile_us, collect_us;
 	int64_t cpu_us, memory_peak, processes_peak, scratch_bytes, scratch_files;
 	int is_memory_exact;	/* memory_peak is the kernel's count, not a sample */
-	int is_scratch_full, is_process_refused;
+	int is_scratch_full, is_process_refused, is_memory_refused;
 	/* read back from inside the jail, after the last stage */
 	int landlock_abi, seccomp_mode, no_new_privs, caps_held, groups, namespaces, dumpable_init;
 	int overlay, proc_fresh, notify, keyring, cgroup;

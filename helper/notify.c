@@ -106,9 +106,15 @@ int notify_answer(int listener, const struct filter_set *set, struct report *rep
 	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &in) < 0)
 		return errno == EINTR || errno == ENOENT ? 0 : -1;	/* ENOENT: it was killed meanwhile */
 	refusal = find(set, in.data.nr);
+	out.id = in.id;
+	if (!refusal && in.data.nr == SYS_mmap) {	/* no attack: see make_head() of filter.c */
+		report->is_memory_refused = 1;
+		out.error = -ENOMEM;
+		(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &out);
+		return 0;
+	}
 	read_target(listener, &in, target, sizeof(target));
 	record(report, refusal ? refusal->name : "?", target, refusal ? refusal->err : ENOSYS);
-	out.id = in.id;
 	out.error = -(refusal ? refusal->err : ENOSYS);
 	(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &out);	/* ENOENT as above */
 	return 0;

@@ -276,6 +276,37 @@ while True: x.append(b"x" * (1 << 20)); time.sleep(0.005)' '{"memory_bytes":6710
 	has '.status == "cpu_limit"'
 }
 
+@test "without a cgroup one allocation that is too large is told from an error" {
+	export SBX_CGROUP=off
+	limited 'x = bytearray(300 << 20)' '{"memory_bytes":67108864}'
+	ok
+	has '.status == "memory_limit" and .exit_code == 1 and .limits_hit == ["memory_bytes"] and .blocked == [] and (.stderr | contains("MemoryError"))'
+	limited 'x = bytearray(1 << 40)' '{"memory_bytes":67108864}'
+	ok
+	has '.status == "memory_limit" and .limits_hit == ["memory_bytes"]'
+	# who can do without it succeeds
+	limited 'try: bytearray(1 << 33)
+except MemoryError: print("less will do")' '{"memory_bytes":67108864}'
+	ok
+	has '.status == "success" and .stdout == "less will do\n" and .limits_hit == ["memory_bytes"]'
+	# what is read-only, shared or no more than that is refused to nobody, and an error is no limit
+	limited 'import mmap, os, sys
+mmap.mmap(-1, 1 << 34, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000, prot=mmap.PROT_READ).close()
+mmap.mmap(-1, 300 << 20, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS).close()
+mmap.mmap(-1, 200 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+raise MemoryError("a program can say so at any time")' '{"memory_bytes":67108864}'
+	ok
+	has '.status == "error" and .limits_hit == [] and (.stderr | contains("at any time"))'
+	# a program that cannot allocate still has its attacks told
+	limited 'import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+try: bytearray(1 << 33)
+except MemoryError: pass
+print(libc.mount(b"a", b"/x", b"tmpfs", 0, None), ctypes.get_errno())' '{"memory_bytes":67108864}'
+	ok
+	has '.stdout == "-1 1\n" and (.blocked | map([.op, .count]) == [["mount", 1]])'
+}
+
 @test "a language that compiles: its program runs, its compiler's words are on stderr, its clock is its own" {
 	command -v gcc >/dev/null || lacking gcc
 	mkdir -p "$XDG_CONFIG_HOME/sbx/profiles"
