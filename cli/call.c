@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-static int make_path(const char *path, struct err *err)
+int call_make_path(const char *path, struct err *err)
 {
 	char part[4096];
 	size_t i;
@@ -32,7 +32,7 @@ static int open_place(int *fd, const char *path, const char *what, struct err *e
 	if (*fd >= 0)
 		return *fd;
 	*fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (*fd < 0 && errno == ENOENT && make_path(path, err) == 0)
+	if (*fd < 0 && errno == ENOENT && call_make_path(path, err) == 0)
 		*fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (*fd < 0) {
 		if (!err || err->code == ERR_NONE)

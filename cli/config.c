@@ -24,7 +24,7 @@
 
 static const struct json_field fields[] = {
 	S(storage), S(state), S(profile), S(run_as), S(cgroup), S(proc), S(workspace), S(libexec),
-	S(profiles), S(images), L(require), L(trusted), L(extensions), B(fsync), B(user_object_id),
+	S(profiles), S(images), S(layers), L(require), L(trusted), L(extensions), B(fsync), B(user_object_id),
 	B(keep_code), B(audit), N(upload_bytes, 1, SIZE_MAX_BYTES), N(session_bytes, 1, SIZE_MAX_BYTES),
 	N(session_files, 1, 10000000), N(user_bytes, 1, SIZE_MAX_BYTES), N(user_sessions, 1, 10000000),
 	N(session_ttl_ms, 0, INT64_MAX), N(storage_bytes, 0, SIZE_MAX_BYTES), N(pressure_percent, 0, 100),
@@ -58,6 +58,7 @@ static const struct {
 	{ "SBX_PROFILES", "profiles", 0 },
 	{ "SBX_LIBEXEC", "libexec", 0 },
 	{ "SBX_IMAGES", "images", 0 },
+	{ "SBX_LAYERS", "layers", 0 },
 	{ "SBX_RUN_AS", "run_as", 0 },
 	{ "SANDBOX_MAX_CONCURRENT_EXECUTIONS", "slots_user", 1 },
 	{ "MAX_CONCURRENT_EXECUTIONS", "slots_user", 1 },
@@ -191,6 +192,7 @@ static void find_places(struct config *config)
 	fill(config, &config->storage, "storage", format("/", base, "storage"), origin);
 	fill(config, &config->state, "state", format("/", base, "state"), origin);
 	fill(config, &config->images, "images", format("/", base, "images"), origin);
+	fill(config, &config->layers, "layers", format("/", base, "layers"), origin);
 	free(home);
 }
 

@@ -18,6 +18,7 @@ struct config {
 	char *workspace;		/* "overlay", or "auto": copies where there is no overlay */
 	char *libexec, *profiles;	/* where sbx-jail, and the profiles, are */
 	char *images;			/* root file systems made by `sbx image` */
+	char *layers;			/* libraries added by `sbx libs add` */
 	char **require;			/* layers that every run must have */
 	char **trusted;			/* login names that may speak for any user, "*": anyone */
 	char **extensions;		/* of files that may be uploaded; NULL: all */

@@ -15,6 +15,7 @@ struct exec_request {
 	int64_t stdin_fd;
 	bool stream;
 	struct limits limits;
+	bool is_bare;		/* not of the request: no layers of the profile */
 	const char *probe;	/* not of the request: a program of ours, seen as /run/sbx/probe */
 };
 

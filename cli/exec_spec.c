@@ -4,6 +4,7 @@
 #include "config.h"
 #include "exec.h"
 #include "io.h"
+#include "layers.h"
 #include "libraries.h"
 #include "view.h"
 
@@ -89,25 +90,38 @@ static int add_etc(struct spec *s, struct err *err)
 	return view_file(s, "/etc/os-release", NULL, "../usr/lib/os-release", false, err);
 }
 
+/* A file of profiles/inside, seen as seat below /run/sbx. */
+static int add_inside(struct exec *x, const char *name, const char *seat, bool is_program, struct err *err)
+{
+	char path[PATH_MAX], target[80];
+
+	(void)snprintf(path, sizeof(path), "%.3000s/inside/%.40s", x->call->config->profiles, name);
+	(void)snprintf(target, sizeof(target), "/run/sbx/%.60s", seat);
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	AUTO_FREE char *text = fd < 0 ? NULL : io_read_all(fd, SUPPORT_MAX, NULL);
+	return text ? view_file(&x->spec, target, text, NULL, is_program, err) : err_sys(err, ERR_CONFIG, "read '%s'", path);
+}
+
 static int add_support(struct exec *x, struct err *err)
 {
 	char **names = x->language.support;
 	size_t i;
 
-	for (i = 0; names && names[i]; i++) {
-		char path[PATH_MAX], seat[80];
-
-		(void)snprintf(path, sizeof(path), "%s/inside/%.40s", x->call->config->profiles, names[i]);
-		(void)snprintf(seat, sizeof(seat), "/run/sbx/%.40s", names[i]);
-		AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-		AUTO_FREE char *text = fd < 0 ? NULL : io_read_all(fd, SUPPORT_MAX, NULL);
-		if (!text)
-			return err_sys(err, ERR_CONFIG, "read '%s'", path);
-		if (view_file(&x->spec, seat, text, NULL, false, err) < 0)
+	for (i = 0; names && names[i]; i++)
+		if (add_inside(x, names[i], names[i], false, err) < 0)
 			return -1;
-	}
 	return 0;
 }
+
+/* pip and npm that know there is no network: before those of the root in PATH, and as a module. */
+static const struct {
+	const char *name, *needs, *file;
+} installers[] = {
+	{ "bin/pip", "/usr/bin/python3", "pip.py" },
+	{ "bin/pip3", "/usr/bin/python3", "pip.py" },
+	{ "pip.py", "/usr/bin/python3", "pip.py" },
+	{ "bin/npm", "/usr/bin/node", "npm.js" },
+};
 
 /* argv of a language with the code's path in the place of {file}; args follow. */
 static char **fill_argv(char *const *words, const char *file, char *const *args)
@@ -138,6 +152,17 @@ static bool is_there(struct exec *x, const char *path)
 	return faccessat(root, path + 1, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+static int add_installers(struct exec *x, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(installers) / sizeof(installers[0]) && !x->request->is_bare; i++)
+		if (is_there(x, installers[i].needs) && add_inside(x, installers[i].file, installers[i].name,
+								   installers[i].name[0] == 'b', err) < 0)
+			return -1;
+	return x->request->is_bare ? 0 : view_append(&x->spec.exec_paths, "/run/sbx/bin");
+}
+
 static int find_program(struct exec *x, char **argv, struct err *err)
 {
 	static const char *const dirs[] = { "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin" };
@@ -145,6 +170,12 @@ static int find_program(struct exec *x, char **argv, struct err *err)
 
 	if (strchr(argv[0], '/'))
 		return 0;	/* a path of the jail: known there only */
+	for (i = 0; i < x->spec.file_count; i++)
+		if (!strncmp(x->spec.files[i].path, "/run/sbx/bin/", 13) && !strcmp(x->spec.files[i].path + 13, argv[0])) {
+			free(argv[0]);
+			argv[0] = strdup(x->spec.files[i].path);
+			return argv[0] ? 0 : err_sys(err, ERR_INTERNAL, "allocate");
+		}
 	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
 		char path[PATH_MAX];
 
@@ -209,7 +240,7 @@ static int set_env(struct exec *x, struct err *err)
 
 	for (i = 0; i < 3; i++)
 		n += json_strings_count(sources[i]);
-	x->spec.env = calloc(n + 1, sizeof(char *));
+	x->spec.env = calloc(n + 2, sizeof(char *));
 	if (!x->spec.env)
 		return err_sys(err, ERR_INTERNAL, "allocate");
 	n = 0;
@@ -227,6 +258,10 @@ static int set_env(struct exec *x, struct err *err)
 			if (j == n)
 				n++;
 		}
+	for (j = 0; j < n && !same_name(x->spec.env[j], "PYTHONPATH="); j++)
+		;
+	if (j == n && !x->request->is_bare)
+		x->spec.env[n] = strdup("PYTHONPATH=/run/sbx");	/* our pip, for a Python that a shell starts */
 	return 0;
 }
 
@@ -272,8 +307,9 @@ int exec_spec(struct exec *x, struct err *err)
 	if (root < 0)
 		return err_sys(err, ERR_INTERNAL, "open the root");
 	if (add_root(s, root, x->run.root >= 0, err) < 0 || add_etc(s, err) < 0 ||
-	    libraries_view(&x->profile, root, x->run.root >= 0, s, err) < 0 || add_own_mounts(x, err) < 0 ||
-	    set_command(x, err) < 0 || set_env(x, err) < 0 || set_require(x, err) < 0)
+	    libraries_view(&x->profile, root, x->run.root >= 0, s, err) < 0 || add_own_mounts(x, err) < 0 || add_installers(x, err) < 0 ||
+	    set_command(x, err) < 0 || set_env(x, err) < 0 ||
+	    layers_view(x, err) < 0 || set_require(x, err) < 0)
 		return -1;
 	s->image = x->run.root >= 0;
 	s->cgroup = x->cgroup.job >= 0;

@@ -524,7 +524,9 @@ static const struct {
 	const char *lang, *says, *until;
 } complaints[] = {
 	{ "python", "ModuleNotFoundError: No module named '", "'." },
+	{ "python", "ERROR: No matching distribution found for ", "\n" },
 	{ "javascript", "Cannot find module '", "'" },
+	{ "javascript", "npm error notcached: not there: ", " \n" },
 	{ "javascript", "Cannot find package '", "'" },
 	{ "r", "there is no package called \xe2\x80\x98", "\xe2" },
 };

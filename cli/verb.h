@@ -28,6 +28,9 @@ struct call {
 int call_storage(struct call *call, struct err *err);
 int call_state(struct call *call, struct err *err);
 
+/* A directory with those above it, each 0700; 0 also when it is there. */
+int call_make_path(const char *path, struct err *err);
+
 enum option_kind {
 	OPTION_STRING,		/* member gets a string */
 	OPTION_INT,		/* strict count */

@@ -154,9 +154,9 @@ static int real_path(int root, int fd, char *ret, size_t size)
 	base[n] = path[k] = 0;
 	if (!strcmp(base, "/"))
 		n = 0;
-	if (strncmp(path, base, (size_t)n) != 0 || path[n] != '/')
+	if (strncmp(path, base, (size_t)n) != 0 || (path[n] && path[n] != '/'))
 		return -1;
-	(void)snprintf(ret, size, "%s", path + n);
+	(void)snprintf(ret, size, "%s", path[n] ? path + n : "/");
 	return 0;
 }
 
@@ -164,7 +164,7 @@ static int find_below(int root, const char *head, const char *rest, unsigned int
 
 static int find_leaf(int root, const char *path, unsigned int what, char ***list)
 {
-	AUTO_FD int fd = view_open(root, path, O_PATH);
+	AUTO_FD int fd = view_open(root, *path ? path : "/", O_PATH);
 	char real[PATH_MAX];
 	struct stat st;
 

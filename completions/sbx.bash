@@ -26,7 +26,7 @@ ps::-u= --user=
 top::-u= --user= --interval= --count=
 kill::-u= --user=
 image:build ls check:--mirror= --suite= --from= --locked
-libs::-u= --user= -p= --profile= -l= --lang=
+libs:add check rm:-u= --user= -p= --profile= -l= --lang= --wheel= --npm= --deb=
 prompt::-u= --user= -p= --profile= -l= --lang= --part=
 render::-u= --user= -s= --session= -p= --profile= --png --pdf --static --full-page --width= --height= --scale= --wait= --name=
 tool::-u= --user= -s= --session= -p= --profile= -c= --code= -a= --arg=

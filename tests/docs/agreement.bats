@@ -135,7 +135,7 @@ codes() { sed -nE 's/.*\{ "(E_[A-Z_]+)", ([0-9]+), "([^"]*)" \}.*/\1 \2 \3/p' "$
 	members=$(sbx config --json | jq -r '.settings | keys[]')
 	same "settings and page" "$members" "$(section sbx-config.5 MEMBERS | items | cut -d' ' -f1)"
 	defaults=$(SBX_CONFIG='' env -u SBX_STORAGE -u SBX_STATE -u SBX_LIBEXEC -u SBX_PROFILES "$BUILD/sbx" config --json |
-		jq -r '.settings | to_entries[] | select(.value.origin == "built in" and (.key | IN("storage", "state", "images", "libexec", "profiles") | not))
+		jq -r '.settings | to_entries[] | select(.value.origin == "built in" and (.key | IN("storage", "state", "images", "layers", "libexec", "profiles") | not))
 			| "\(.key) \(.value.value | if type == "string" then . else tojson end)"')
 	same "defaults and page" "$defaults" "$(sed -nE 's/^\.It Cm ([a-z_]+) Pq Vt [a-z]+ , No default Cm (.*)/\1 \2/p' "$page")"
 	for name in $(sed -nE 's/^\t\{ "([A-Z_]+)", "[a-z_]+", [0-9]+ \},.*/\1/p' "$SOURCE/cli/config.c") SBX_CONFIG; do
