@@ -95,7 +95,7 @@ export class Files {
 
   /** Stores one text, for doors that take it inside their JSON. */
   async uploadText(name, content, { session }, context) {
-    const child = this.sbx.start(['upload', '--json'], { extra: 1, client: context.client })
+    const child = this.sbx.start(['upload', '--json', '--die-with-parent'], { extra: 1, client: context.client })
     const chunks = []
     child.stdout.on('data', (chunk) => chunks.push(chunk))
     const answer = child.ended.then(() => Buffer.concat(chunks))

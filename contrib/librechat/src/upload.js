@@ -77,7 +77,7 @@ export class Upload {
       files: [{ name, fd: 3, size_max: this.cfg.uploadMax }],
       ...(form.get('read_only') === 'true' && { read_only: true }),
     }
-    const child = this.sbx.start(['upload', '--json'], { extra: 1, client })
+    const child = this.sbx.start(['upload', '--json', '--die-with-parent'], { extra: 1, client })
     const answer = collect(child, ANSWER_MAX)
     child.stdin.end(JSON.stringify(request))
     const broken = await pour(part.file, child)
