@@ -269,11 +269,13 @@ static char *private_text(json_t *record)
 		copy_member(object, record, names[i]);
 	text = dump(object);
 	if (text && strlen(text) > AUDIT_LINE_MAX - 4096) {
-		/* who and when matter more than a detail of any length */
+		/* a line too long to be read would break the chain: who and when matter more */
 		free(text);
 		(void)json_object_del(object, "file");
 		(void)json_object_del(object, "error");
 		(void)json_object_del(object, "userAgent");
+		(void)json_object_del(object, "ip");
+		(void)json_object_del(object, "sessionId");
 		(void)json_object_set_new(object, "details", json_pack("{s:b}", "tooLong", 1));
 		text = dump(object);
 	}

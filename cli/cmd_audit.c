@@ -372,8 +372,9 @@ static int dispatch(struct call *call, const struct request *r, json_t **ret, st
 		return auth_failure(call, state, r, ret, err);
 	if (!*what)
 		return list(state, r, ret, err);
-	(void)err_set(err, ERR_USAGE, "audit knows verify, export, tail and auth-failure");
-	return err_at(err, "/what");
+	(void)err_set(err, call->is_request ? ERR_REQUEST : ERR_USAGE,
+		      "audit knows verify, export, tail and auth-failure");
+	return call->is_request ? err_at(err, "/what/0") : -1;
 }
 
 static int run(struct call *call, json_t *request, json_t **ret_answer, struct err *err)

@@ -6,10 +6,12 @@
 #include "govern.h"
 
 #include "audit.h"
+#include "cleanup.h"
 #include "config.h"
 #include "exec.h"
 #include "hash.h"
 #include "history.h"
+#include "ids.h"
 #include "io.h"
 #include "pressure.h"
 #include "rate.h"
@@ -153,47 +155,112 @@ static json_t *long_id(json_t *value)
 	return text && id_parse(text, id) ? json_string(id) : json_incref(value);
 }
 
+/* What the record calls it: what comes to the same has the same word, whatever verb was used. */
+static const char *action_of(const char *verb)
+{
+	static const char *const words[][2] = {
+		{ "get", "download" }, { "ls", "files_list" }, { "render", "exec" }, { "tool", "exec" },
+		{ "replay", "exec" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!strcmp(verb, words[i][0]))
+			return words[i][1];
+	return verb;
+}
+
+static void add_execution(json_t *record, json_t *answer)
+{
+	json_t *usage = json_object_get(answer, "usage");
+
+	(void)json_object_set_new(record, "execution", json_pack("{s:O?,s:O?,s:O?,s:f,s:I}", "lang",
+		json_object_get(answer, "lang"), "durationMs", json_object_get(usage, "wall_ms"), "exitCode",
+		json_object_get(answer, "exit_code"), "memoryMB",
+		(double)json_integer_value(json_object_get(usage, "memory_peak_bytes")) / 1048576.0,
+		"filesGenerated", (json_int_t)json_array_size(json_object_get(answer, "files"))));
+}
+
+static void add_file(json_t *record, json_t *file)
+{
+	(void)json_object_set_new(record, "file", json_pack("{s:o?,s:O?,s:O?,s:O?}", "fileId",
+		long_id(json_object_get(file, "id")), "filename", json_object_get(file, "name"), "size",
+		json_object_get(file, "size"), "mimeType", json_object_get(file, "mime")));
+}
+
+/* Strings of a request are anything until they are decoded: what is too long to be one is left out. */
+static json_t *short_text(json_t *v, size_t max)
+{
+	size_t len = json_string_length(v);
+
+	return json_is_string(v) && len > 0 && len <= max ? v : NULL;
+}
+
+/* Of an operation that failed: the file that was asked for. */
+static json_t *asked_for(json_t *request)
+{
+	static const char *const members[] = { "id", "name", "operands", "files", "exec" };
+	size_t i;
+
+	for (i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+		json_t *v = json_object_get(request, members[i]);
+
+		v = short_text(json_is_array(v) ? json_array_get(v, 0) : v, 600);
+		if (v)
+			return v;
+	}
+	return NULL;
+}
+
 /* The members of a record that one verb or another has. */
 static void add_details(json_t *record, const char *verb, json_t *request, json_t *answer)
 {
-	json_t *files = json_object_get(answer, "files"), *usage = json_object_get(answer, "usage");
-	json_t *file = json_array_get(files, 0);
+	json_t *files = json_object_get(answer, "files"), *blocked = json_object_get(answer, "blocked");
+	const char *action = action_of(verb);
+	AUTO_JSON json_t *d = json_object();
 
-	if (!strcmp(verb, "exec") && answer)
-		(void)json_object_set_new(record, "execution", json_pack("{s:O?,s:O?,s:O?,s:f,s:I}", "lang",
-			json_object_get(answer, "lang"), "durationMs", json_object_get(usage, "wall_ms"), "exitCode",
-			json_object_get(answer, "exit_code"), "memoryMB",
-			(double)json_integer_value(json_object_get(usage, "memory_peak_bytes")) / 1048576.0,
-			"filesGenerated", (json_int_t)json_array_size(files)));
+	if (answer && !strcmp(action, "exec"))
+		add_execution(record, answer);
+	if (!strcmp(verb, "upload") && json_array_size(files) > 0)
+		add_file(record, json_array_get(files, 0));
 	if (!strcmp(verb, "get") && json_is_string(json_object_get(answer, "id")))
-		(void)json_object_set_new(record, "file", json_pack("{s:o,s:O?,s:O?}", "fileId",
-			long_id(json_object_get(answer, "id")), "filename", json_object_get(answer, "name"), "size",
-			json_object_get(answer, "size")));
-	if (!strcmp(verb, "upload") && file)
-		(void)json_object_set_new(record, "file", json_pack("{s:o?,s:O?,s:O?,s:O?}", "fileId",
-			long_id(json_object_get(file, "id")), "filename", json_object_get(file, "name"), "size",
-			json_object_get(file, "size"), "mimeType", json_object_get(file, "mime")));
+		add_file(record, answer);
+	if (!strcmp(action, "exec") && strcmp(verb, "exec") != 0)
+		(void)json_object_set_new(d, "verb", json_string(verb));
 	if (json_object_get(answer, "exec_id")) {
-		json_t *d = json_object(), *blocked = json_object_get(answer, "blocked");
-
 		(void)json_object_set_new(d, "execId", long_id(json_object_get(answer, "exec_id")));
 		(void)json_object_set(d, "status", json_object_get(answer, "status"));
 		if (json_array_size(blocked))
 			(void)json_object_set(d, "blocked", blocked);
-		(void)json_object_set_new(record, "details", d);
 	} else if (json_array_size(files) > 1) {
-		(void)json_object_set_new(record, "details", json_pack("{s:I}", "files", (json_int_t)json_array_size(files)));
+		(void)json_object_set_new(d, "files", json_integer((json_int_t)json_array_size(files)));
 	}
-	if (!json_object_get(record, "sessionId") && json_is_string(json_object_get(request, "session")))
-		(void)json_object_set_new(record, "sessionId", long_id(json_object_get(request, "session")));
+	if (!answer && asked_for(request))
+		(void)json_object_set(d, "asked", asked_for(request));
+	if (json_object_size(d))
+		(void)json_object_set(record, "details", d);
 }
 
-/* What the record calls an operation: the words that other programs look for. */
-static const char *action_of(const char *verb)
+/* The session in its long form, so that one filter finds all of it. */
+static void add_session(json_t *record, json_t *request, json_t *answer)
 {
-	if (!strcmp(verb, "get"))
-		return "download";
-	return strcmp(verb, "ls") != 0 ? verb : "files_list";
+	json_t *session = json_object_get(answer, "session");
+	const char *text;
+	char id[ID_SIZE];
+
+	if (!json_is_string(session))
+		session = short_text(json_object_get(request, "session"), 64);
+	text = json_string_value(session);
+	if (text && id_parse(text, id))
+		(void)json_object_set_new(record, "sessionId", json_string(id));
+	else if (text)
+		(void)json_object_set(record, "sessionId", session);
+}
+
+static void add_text(json_t *record, const char *name, const char *text, size_t max)
+{
+	if (text)
+		(void)json_object_set_new(record, name, json_text(text, strnlen(text, max)));
 }
 
 /* The code is what is looked for; what it said is a detail. */
@@ -241,7 +308,7 @@ void govern_audit(struct call *call, const char *verb, json_t *request, json_t *
 	struct err own = { 0 };
 	int state;
 
-	if (!is_audited(verb) || !call->user[0])
+	if (!is_audited(verb))
 		return;
 	state = call_state(call, NULL);
 	if (state < 0)
@@ -252,16 +319,15 @@ void govern_audit(struct call *call, const char *verb, json_t *request, json_t *
 		count_bytes(state, verb, answer);
 	if (!call->config->audit)
 		return;
-	json_t *record = json_pack("{s:s,s:s,s:s}", "action", action_of(verb), "userId", call->user, "status",
+	json_t *record = json_pack("{s:s,s:s}", "action", action_of(verb), "status",
 				   !err ? "success" : err->code == ERR_NOT_FOUND || err->code == ERR_POLICY ||
 				   err->code == ERR_RATE ? "denied" : "error");
-	if (call->ip)
-		(void)json_object_set_new(record, "ip", json_text(call->ip, strlen(call->ip)));
-	if (call->user_agent)
-		(void)json_object_set_new(record, "userAgent", json_text(call->user_agent, strlen(call->user_agent)));
-	if (json_object_get(answer, "session"))
-		(void)json_object_set_new(record, "sessionId", long_id(json_object_get(answer, "session")));
-	add_details(record, verb, request, answer);
+	if (call->user[0])	/* the name of a user that is none is not recorded as one */
+		add_text(record, "userId", call->user, 64);
+	add_text(record, "ip", call->ip, 64);
+	add_text(record, "userAgent", call->user_agent, 256);
+	add_session(record, request, answer);
+	add_details(record, verb, request, err ? NULL : answer);
 	if (err)
 		add_error(record, err);
 	if (audit_append(state, call->config, record, &own) < 0)

@@ -159,10 +159,6 @@ static int set_caller(struct call *call, json_t *request, struct err *err)
 	call->ip = client_of(request, "ip", "SBX_CLIENT_IP", 64);
 	call->user_agent = client_of(request, "user_agent", "SBX_CLIENT_AGENT", 256);
 	call->id_short = form && !strcmp(form, "short");
-	if (form && strcmp(form, "short") != 0 && strcmp(form, "uuid") != 0) {
-		(void)err_set(err, ERR_REQUEST, "must be \"uuid\" or \"short\"");
-		return err_at(err, "/id_form");
-	}
 	if (user && !name_is_user(call->config, user)) {
 		(void)err_set(err, ERR_REQUEST, "no valid name of a user");
 		return err_at(err, "/user");
@@ -171,6 +167,10 @@ static int set_caller(struct call *call, json_t *request, struct err *err)
 		(void)snprintf(call->user, sizeof(call->user), "%s", user);
 	else
 		(void)login_name(call->user, sizeof(call->user), call->config);
+	if (form && strcmp(form, "short") != 0 && strcmp(form, "uuid") != 0) {
+		(void)err_set(err, ERR_REQUEST, "must be \"uuid\" or \"short\"");
+		return err_at(err, "/id_form");
+	}
 	return 0;
 }
 
