@@ -3,6 +3,7 @@
 import { createServer } from 'node:http'
 import multipart from '@fastify/multipart'
 import Fastify, { LogController } from 'fastify'
+import { auditCopyOf } from './auditcopy.js'
 import { Auth } from './auth.js'
 import { HttpError, notFound, toHttp } from './errors.js'
 import { Exec } from './exec.js'
@@ -11,6 +12,7 @@ import { Files } from './files.js'
 import { mcpRoute } from './mcp.js'
 import { Preview, previewRoutes } from './preview.js'
 import { Programmatic } from './programmatic.js'
+import { Refusals } from './refusals.js'
 import { Sbx } from './sbx.js'
 import { Upload } from './upload.js'
 import { Health, V1 } from './v1.js'
@@ -39,12 +41,14 @@ export function buildParts(cfg, log, env) {
   parts.v1 = new V1(parts)
   parts.preview = new Preview(parts)
   parts.health = new Health(parts)
+  parts.refusals = new Refusals(parts)
   return parts
 }
 
 export async function buildApp(cfg, { log, env = process.env }) {
   const parts = buildParts(cfg, log, env)
   const auth = new Auth(cfg, log)
+  const copy = auditCopyOf(parts)
   const app = Fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
@@ -79,7 +83,7 @@ export async function buildApp(cfg, { log, env = process.env }) {
     reply.raw.once('close', () => {
       if (!reply.raw.writableFinished) gone.abort(new HttpError(499, 'The client has gone away'))
     })
-    if (!req.routeOptions.config?.open && !req.is404) req.principal = await auth.principal(req.headers)
+    if (!req.routeOptions.config?.open && !req.is404) req.principal = await parts.refusals.watch(req, () => auth.principal(req.headers))
   })
   app.addHook('onResponse', async (req, reply) => {
     req.log.info({
@@ -94,6 +98,8 @@ export async function buildApp(cfg, { log, env = process.env }) {
   if (cfg.mcp) mcpRoute(app, parts)
   app.decorate('load', parts.gate.state)
   app.addHook('onClose', async () => parts.programmatic.close())
+  app.addHook('onClose', async () => { await Promise.all([copy?.stop(), parts.refusals.close()]) })
+  copy?.start()
   return app
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line: serve, mcp, keys.
 import { chmodSync, statSync, unlinkSync } from 'node:fs'
-import pino from 'pino'
 import { buildApp, buildParts } from './app.js'
 import { ConfigError, loadConfig, requireAuth, version } from './config.js'
 import { addKey, KeyFileError, listKeys, removeKey } from './keys.js'
+import { makeLog } from './log.js'
 import { serveStdio } from './mcp.js'
 
 const USAGE = `usage: sbx-adapter [serve]
@@ -18,17 +18,10 @@ All settings come from the environment; see env.example.
 
 class UsageError extends Error {}
 
-// Bodies and credentials are never logged; this is for the day somebody logs a whole request.
-const REDACT = ['headers', 'req.headers', 'authorization', 'key', '*.authorization', '*["x-api-key"]']
-
-export const makeLog = (cfg, fd = 1) => pino({ level: cfg.logLevel, redact: REDACT, base: { name: 'sbx-adapter' } },
-  pino.destination({ fd, sync: fd === 2 }))
-
 async function serve(env) {
   const cfg = loadConfig(env)
   requireAuth(cfg)
-  const log = makeLog(cfg)
-  for (const note of cfg.notes) log.warn(note)
+  const log = await makeLog(cfg)
   if (cfg.noAuth) log.warn('SBX_ADAPTER_NO_AUTH is set: whoever reaches this server can run programs')
   const app = await buildApp(cfg, { log, env })
   if (cfg.socket) await listenOnSocket(app, cfg.socket)
@@ -66,7 +59,7 @@ function keys([verb, operand, ...rest], env) {
 
 async function mcp(env) {
   const cfg = loadConfig(env)
-  const log = makeLog(cfg, 2)
+  const log = await makeLog(cfg, 2)
   await serveStdio(buildParts(cfg, log, env))
 }
 

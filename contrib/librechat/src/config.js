@@ -48,6 +48,12 @@ const ancestors = (value, name) => {
   if (value === 'none') return "'none'"
   return words.map((word) => origin(word, name)).join(' ')
 }
+// The value is not repeated: there is a password in it.
+const mongo = (value, name) => {
+  if (!/^mongodb(\+srv)?:\/\/./.test(value)) throw new ConfigError(`${name} must begin with mongodb:// or mongodb+srv://`)
+  return value
+}
+
 const LEVELS = { error: 'error', warn: 'warn', info: 'info', debug: 'debug', verbose: 'trace' }
 const level = (value, name) => LEVELS[oneOf(...Object.keys(LEVELS))(value, name)]
 
@@ -102,16 +108,17 @@ export const VARIABLES = [
   ['SBX_ADAPTER_PREVIEW_FRAME', 'previewFrame', ancestors, "'none'", 'origins that may show a preview in a frame, or none'],
   ['SBX_ADAPTER_PREVIEW_PROFILE', 'previewProfile', text, 'browser', 'profile whose language html makes pages static'],
   ['SANDBOX_LOG_LEVEL', 'logLevel', level, 'info', 'error, warn, info, debug or verbose'],
-  ['SANDBOX_AUDIT_TTL_DAYS', 'auditTtlDays', int(1, 36_500), undefined, 'handed to sbx: days until audit records expire'],
+  ['SANDBOX_AUDIT_TTL_DAYS', 'auditTtlDays', int(1, 36_500), undefined, 'handed to sbx: days until audit records expire, there and in the database'],
   ['ENABLE_AUDIT_LOG', null, only('true', 'the audit log belongs to sbx and is configured there'), true, 'only true'],
   ['NETWORK_MODE', null, only('none', 'programs have no network'), 'none', 'only none'],
   ['READ_ONLY_ROOT', null, only('true', ALWAYS), true, 'only true'],
   ['DROP_ALL_CAPABILITIES', null, only('true', ALWAYS), true, 'only true'],
   ['SANDBOX_DOCKER_IMAGE', null, never(NO_IMAGE), undefined, `refused: ${NO_IMAGE}`],
   ['CONTAINER_IMAGE', null, never(NO_IMAGE), undefined, `refused: ${NO_IMAGE}`],
-  ['MONGO_URI', 'mongoUri', text, undefined, 'accepted, without effect: the audit log of sbx is the record (`sbx audit export`)'],
-  ['MONGO_MAX_POOL_SIZE', null, int(1, 100_000), 10, 'accepted, without effect'],
-  ['MONGO_MIN_POOL_SIZE', null, int(0, 100_000), 2, 'accepted, without effect'],
+  ['MONGO_URI', 'mongoUri', mongo, undefined, 'database that audit records are copied to, into `sandbox_audit_logs`; unset: they stay in the audit log of sbx'],
+  ['MONGO_MAX_POOL_SIZE', 'mongoPoolMax', int(1, 100_000), 10, 'connections to the database, at most'],
+  ['MONGO_MIN_POOL_SIZE', 'mongoPoolMin', int(0, 100_000), 2, 'connections to the database, at least'],
+  ['SBX_ADAPTER_STATE', 'stateDir', path, undefined, 'directory that keeps how far the audit log was copied; unset: `adapter` in the state directory of sbx'],
 ]
 
 /** Reads the environment; throws ConfigError with one line that says what is wrong. */
@@ -125,8 +132,8 @@ export function loadConfig(env) {
   cfg.apiKey ??= cfg.apiKeyLibreChat
   cfg.timeoutMs ??= cfg.timeoutS && cfg.timeoutS * 1000
   cfg.memoryMb ??= cfg.memoryMb2
-  cfg.notes = cfg.mongoUri ? ['MONGO_URI is set but nothing is copied to a database; use `sbx audit export`'] : []
-  for (const key of ['apiKeyLibreChat', 'timeoutS', 'memoryMb2', 'mongoUri']) delete cfg[key]
+  for (const key of ['apiKeyLibreChat', 'timeoutS', 'memoryMb2']) delete cfg[key]
+  if (cfg.mongoPoolMin > cfg.mongoPoolMax) throw new ConfigError('MONGO_MIN_POOL_SIZE is above MONGO_MAX_POOL_SIZE')
   if (cfg.previewOrigin && cfg.previewFrame.split(' ').includes(cfg.previewOrigin)) {
     throw new ConfigError('SBX_ADAPTER_PREVIEW_ORIGIN: previews must not have the origin of the page that frames them')
   }

@@ -236,6 +236,7 @@ function rm() {
 
 const COMMANDS = {
   exec, upload, ls, get, stat, rm,
+  audit: async () => (await import('./fake-audit.mjs')).audit(options),
   doctor: () => (fs.existsSync(join(store, 'sick')) ? fail('E_HOST', 'no user namespaces') : say({ v: 1, ok: true })),
   stats: () => say({ v: 1, ok: true, executions: 3 }),
   config: () => say({ v: 1, ok: true, storage: { value: store, source: 'environment' }, wall_ms: 30000 }),

@@ -180,13 +180,13 @@ describe('configuration', () => {
       ENABLE_AUDIT_LOG: 'true', MONGO_URI: 'mongodb://x', MONGO_MAX_POOL_SIZE: '10', MONGO_MIN_POOL_SIZE: '2', SANDBOX_AUDIT_TTL_DAYS: '90',
       RATE_LIMIT_PER_MINUTE: '30', RATE_LIMIT_BURST: '10', SANDBOX_STORAGE_PATH: './storage',
     })
-    assert.deepEqual([cfg.port, cfg.apiKey, cfg.timeoutMs, cfg.memoryMb, cfg.total, cfg.logLevel, cfg.enableRust, cfg.notes.length], [8090, 'abcdefgh', 60_000, 256, 20, 'trace', false, 1])
+    assert.deepEqual([cfg.port, cfg.apiKey, cfg.timeoutMs, cfg.memoryMb, cfg.total, cfg.logLevel, cfg.enableRust, cfg.mongoUri, cfg.mongoPoolMin], [8090, 'abcdefgh', 60_000, 256, 20, 'trace', false, 'mongodb://x', 2])
     assert.equal(loadConfig({ SANDBOX_TIMEOUT_MS: '1000', MAX_EXECUTION_TIME: '60', SANDBOX_API_KEY: 'firstfirst', LIBRECHAT_CODE_API_KEY: 'secondsecond' }).timeoutMs, 1000)
   })
   test('what cannot be promised is refused with the name and the reason', () => {
     for (const [name, value] of [['NETWORK_MODE', 'bridge'], ['NETWORK_MODE', 'host'], ['READ_ONLY_ROOT', 'false'], ['DROP_ALL_CAPABILITIES', 'false'], ['ENABLE_AUDIT_LOG', 'false'],
       ['SANDBOX_DOCKER_IMAGE', 'librechat/sandbox-executor:latest'], ['CONTAINER_IMAGE', 'sandbox-runtime:latest'], ['SANDBOX_PORT', '99999'], ['SANDBOX_PORT', '1e3'],
-      ['SANDBOX_LOG_LEVEL', 'loud'], ['ENABLE_PYTHON', 'maybe'], ['SANDBOX_API_KEY', 'short'], ['SBX_ADAPTER_USER', 'a b']]) {
+      ['SANDBOX_LOG_LEVEL', 'loud'], ['ENABLE_PYTHON', 'maybe'], ['SANDBOX_API_KEY', 'short'], ['SBX_ADAPTER_USER', 'a b'], ['MONGO_URI', 'http://x'], ['MONGO_MIN_POOL_SIZE', '11']]) {
       assert.throws(() => loadConfig({ [name]: value }), (err) => err instanceof ConfigError && err.message.startsWith(name), name)
     }
   })
