@@ -23,7 +23,7 @@ static const struct json_field fields[] = {
 
 enum {
 	FIELD_COUNT = sizeof(fields) / sizeof(*fields),
-	WALK_MAX = 500000, /* files that are looked at for the storage of all users */
+	WALK_MAX = 500000, /* files and users that are looked at for the storage of all users */
 };
 
 static const struct option_row options[] = {
@@ -99,13 +99,24 @@ static int64_t session_bytes(int user, const char *session, int64_t *left)
 	return sum;
 }
 
+/* The store counts what a user holds; where that is absent the files are looked at. */
 static int64_t user_bytes(int store, const char *user, int64_t *left)
 {
 	AUTO_DIR DIR *d = dir_at(store, user);
+	AUTO_FREE char *usage = NULL;
 	struct dirent *de;
 	int64_t sum = 0;
+	size_t len;
 
-	while (d && *left > 0 && (de = readdir(d)))
+	if (!d)
+		return 0;
+	(*left)--;
+	usage = io_read_file(dirfd(d), ".usage", 32, &len);
+	if (usage && len > 0 && usage[len - 1] == '\n')
+		usage[len - 1] = 0;
+	if (usage && text_count(usage, 0, INT64_MAX / 2, &sum))
+		return sum;
+	while ( *left > 0 && (de = readdir(d)))
 		if (de->d_name[0] != '.')
 			sum += session_bytes(dirfd(d), de->d_name, left);
 	return sum;

@@ -177,14 +177,14 @@ static const char style[] =
 	".card.good{border-left-color:var(--good)}.card.fair{border-left-color:var(--fair)}"
 	".card.bad{border-left-color:var(--bad)}.card.plain{border-left-color:var(--plain)}\n"
 	"main{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(22rem,100%),1fr));gap:1rem}\n"
-	".wide{grid-column:1/-1}.chart{overflow-x:auto}svg{width:100%;min-width:36rem;height:auto;display:block}svg text{fill:var(--soft);font-size:12px}\n"
+	".wide{grid-column:1/-1}.chart{overflow-x:auto}.chart svg{width:100%;min-width:36rem;height:auto;display:block}svg text{fill:var(--soft);font-size:12px}\n"
 	"svg .small{font-size:11px}.grid{stroke:var(--line)}\n"
 	"rect.good{fill:var(--good)}rect.fair{fill:var(--fair)}rect.bad{fill:var(--bad)}rect.plain{fill:var(--plain)}\n"
 	"table{width:100%;border-collapse:collapse}th,td{text-align:left;padding:.3rem .6rem .3rem 0;"
 	"border-bottom:1px solid var(--line);font-weight:400;overflow-wrap:anywhere}thead th{color:var(--soft);"
 	"font-size:.8rem}\n"
 	".number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}thead .number{text-align:right}\n"
-	".bar{width:35%;padding-right:0}.bar span{display:block;height:.7rem;border-radius:.2rem;min-width:2px}\n"
+	".bar{width:35%;padding-right:0}.bar svg{display:block;width:100%;height:.7rem}.bar rect{min-width:2px}\n"
 	"span.good{background:var(--good)}span.fair{background:var(--fair)}span.bad{background:var(--bad)}"
 	"span.plain{background:var(--plain)}\n"
 	".mark,.legend span{display:inline-block;width:.7rem;height:.7rem;border-radius:50%;margin-right:.5rem}\n"
@@ -223,6 +223,21 @@ static void head(FILE *out, const struct dashboard *page)
 	(void)fputs("</p></header>\n", out);
 }
 
+/* Runs and refusals a minute, over the last five whole minutes. */
+static double rate_of(json_t *stats)
+{
+	enum { SPAN = 5 };
+	json_t *minutes = json_object_get(stats, "minutes"), *row;
+	size_t n = json_array_size(minutes), i;
+	long long sum = 0;
+
+	for (i = n > SPAN ? n - 1 - SPAN : 0; i + 1 < n; i++) {
+		row = json_array_get(minutes, i);
+		sum += dashboard_count_of(row, "runs") + dashboard_count_of(row, "refused");
+	}
+	return (double)sum / SPAN;
+}
+
 static void cards(FILE *out, const struct dashboard *page)
 {
 	json_t *s = page->stats;
@@ -236,6 +251,8 @@ static void cards(FILE *out, const struct dashboard *page)
 	dashboard_card_count(out, "Running now", page->running, "plain");
 	dashboard_card_count(out, "Waiting", page->waiting, page->waiting ? "fair" : "plain");
 	dashboard_card_count(out, "Runs", all, "plain");
+	(void)snprintf(buf, sizeof(buf), "%.1f", rate_of(s));
+	dashboard_card(out, "Runs per minute", buf, "plain");
 	(void)snprintf(buf, sizeof(buf), "%.1f %%", all ? good * 100 / (double)all : 0);
 	dashboard_card(out, "Success", all ? buf : "none yet", "good");
 	dashboard_card(out, "p50", dashboard_duration(dashboard_wall_of(s, "p50_ms"), buf), "plain");

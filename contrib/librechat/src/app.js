@@ -6,10 +6,12 @@ import Fastify, { LogController } from 'fastify'
 import { auditCopyOf } from './auditcopy.js'
 import { Auth } from './auth.js'
 import { HttpError, notFound, toHttp } from './errors.js'
+import { Dashboard, dashboardRoutes } from './dashboard.js'
 import { Exec } from './exec.js'
 import { Fairness, Rate } from './fairness.js'
 import { Files } from './files.js'
 import { mcpRoute } from './mcp.js'
+import { Metrics, metricsRoute } from './metrics.js'
 import { Preview, previewRoutes } from './preview.js'
 import { Programmatic } from './programmatic.js'
 import { Refusals } from './refusals.js'
@@ -42,6 +44,7 @@ export function buildParts(cfg, log, env) {
   parts.preview = new Preview(parts)
   parts.health = new Health(parts)
   parts.refusals = new Refusals(parts)
+  parts.metrics = new Metrics()
   return parts
 }
 
@@ -83,9 +86,10 @@ export async function buildApp(cfg, { log, env = process.env }) {
     reply.raw.once('close', () => {
       if (!reply.raw.writableFinished) gone.abort(new HttpError(499, 'The client has gone away'))
     })
-    if (!req.routeOptions.config?.open && !req.is404) req.principal = await parts.refusals.watch(req, () => auth.principal(req.headers))
+    if (!req.routeOptions.config?.open && !req.is404 && !req.routeOptions.config?.watch) req.principal = await parts.refusals.watch(req, () => auth.principal(req.headers))
   })
   app.addHook('onResponse', async (req, reply) => {
+    parts.metrics.count(req, reply)
     req.log.info({
       method: req.method, route: req.routeOptions.url ?? null, status: reply.statusCode,
       ms: Math.round(reply.elapsedTime), user: req.principal?.user ?? null, ip: req.ip,
@@ -96,9 +100,15 @@ export async function buildApp(cfg, { log, env = process.env }) {
   for (const prefix of PREFIXES) interpreterRoutes(app, prefix, parts)
   restRoutes(app, parts)
   if (cfg.mcp) mcpRoute(app, parts)
+  parts.copy = copy
+  if (cfg.watchKey) {
+    parts.dashboard = new Dashboard(parts)
+    dashboardRoutes(app, parts)
+    metricsRoute(app, parts)
+  }
   app.decorate('load', parts.gate.state)
   app.addHook('onClose', async () => parts.programmatic.close())
-  app.addHook('onClose', async () => { await Promise.all([copy?.stop(), parts.refusals.close()]) })
+  app.addHook('onClose', async () => { await Promise.all([copy?.stop(), parts.refusals.close(), parts.dashboard?.close()]) })
   copy?.start()
   return app
 }

@@ -107,6 +107,9 @@ export const VARIABLES = [
   ['SBX_ADAPTER_PREVIEW_MS', 'previewMs', int(1000, 86_400_000), 300_000, 'how long a link to a preview is good'],
   ['SBX_ADAPTER_PREVIEW_FRAME', 'previewFrame', ancestors, "'none'", 'origins that may show a preview in a frame, or none'],
   ['SBX_ADAPTER_PREVIEW_PROFILE', 'previewProfile', text, 'browser', 'profile whose language html makes pages static'],
+  ['SBX_ADAPTER_WATCH_KEY', 'watchKey', text, undefined, 'key for /dashboard and /metrics, which only show; unset: neither is served'],
+  ['SBX_ADAPTER_WATCH_MAX', 'watchMax', int(1, 1000), 20, 'dashboards that may be open at once'],
+  ['SBX_ADAPTER_WATCH_MS', 'watchMs', int(200, 60_000), 2000, 'time between two looks while a dashboard is open'],
   ['SANDBOX_LOG_LEVEL', 'logLevel', level, 'info', 'error, warn, info, debug or verbose'],
   ['SANDBOX_AUDIT_TTL_DAYS', 'auditTtlDays', int(1, 36_500), undefined, 'handed to sbx: days until audit records expire, there and in the database'],
   ['ENABLE_AUDIT_LOG', null, only('true', 'the audit log belongs to sbx and is configured there'), true, 'only true'],
@@ -138,6 +141,8 @@ export function loadConfig(env) {
     throw new ConfigError('SBX_ADAPTER_PREVIEW_ORIGIN: previews must not have the origin of the page that frames them')
   }
   if (cfg.apiKey !== undefined && cfg.apiKey.length < 8) throw new ConfigError('SANDBOX_API_KEY is too short: 8 characters at least')
+  if (cfg.watchKey !== undefined && cfg.watchKey.length < 8) throw new ConfigError('SBX_ADAPTER_WATCH_KEY is too short: 8 characters at least')
+  if (cfg.watchKey !== undefined && cfg.watchKey === cfg.apiKey) throw new ConfigError('SBX_ADAPTER_WATCH_KEY must differ from SANDBOX_API_KEY: it only shows')
   return cfg
 }
 

@@ -238,7 +238,8 @@ const COMMANDS = {
   exec, upload, ls, get, stat, rm,
   audit: async () => (await import('./fake-audit.mjs')).audit(options),
   doctor: () => (fs.existsSync(join(store, 'sick')) ? fail('E_HOST', 'no user namespaces') : say({ v: 1, ok: true })),
-  stats: () => say({ v: 1, ok: true, executions: 3 }),
+  stats: async () => (options.includes('--prometheus') ? (await import('./fake-watch.mjs')).prometheus() : say({ v: 1, ok: true, executions: 3 })),
+  dashboard: async () => (await import('./fake-watch.mjs')).dashboard(),
   config: () => say({ v: 1, ok: true, storage: { value: store, source: 'environment' }, wall_ms: 30000 }),
 }
 for (const dir of ['files', 'blobs', 'sessions']) fs.mkdirSync(join(store, dir), { recursive: true })
