@@ -12,9 +12,12 @@
 #include "text.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 enum { SKIPPED_MAX = 200 };
 
@@ -55,7 +58,7 @@ static bool is_same(const struct input *in, int fd, int64_t size)
 {
 	char sha256[65];
 
-	return in && in->entry.size == size && hash_file(fd, sha256) == 0 &&
+	return in && in->entry.size == size && hash_part(fd, size, sha256) == 0 &&
 	       !strcmp(sha256, in->entry.sha256);
 }
 
@@ -89,6 +92,14 @@ static const char *refusal(const struct collect *c, const struct input *in, cons
 	return c->is_keeping ? NULL : "not committed";
 }
 
+static void narrow(struct blob *blob, int64_t room, const char *why)
+{
+	if (room >= blob->room)
+		return;
+	blob->room = room;
+	blob->room_why = why;
+}
+
 static int keep_file(struct collect *c, const char *name, const struct input *in, int fd, struct err *err)
 {
 	struct entry entry = { .is_run = true, .name = (char *)(uintptr_t)name };
@@ -98,9 +109,14 @@ static int keep_file(struct collect *c, const char *name, const struct input *in
 	(void)snprintf(entry.exec, sizeof(entry.exec), "%s", c->exec);
 	if (blob_begin(c->session, &blob, err) < 0)
 		return -1;
+	/* what it measured a moment ago is no promise: a file may grow under our hands */
+	narrow(&blob, c->limits->file_bytes, "file_bytes");
+	narrow(&blob, c->limits->scratch_bytes - c->bytes, "scratch_bytes");
 	if (blob_fill(&blob, fd, err) == 0) {
 		mime_type(c->mime, blob.fd, name, entry.mime, sizeof(entry.mime));
 		done = blob_keep(c->session, &blob, &entry, err);
+		c->bytes += blob.size;
+		c->files++;
 	}
 	blob_done(&blob);
 	if (done == 0)
@@ -111,6 +127,19 @@ static int keep_file(struct collect *c, const char *name, const struct input *in
 	return 0;
 }
 
+/*
+ * Files of the upper layer are regular ones of a tmpfs, open for reading: reading them never waits. Others
+ * that stat as regular are not files at all, as those of /proc, whose bytes may depend on who reads.
+ */
+static bool is_of_scratch(int fd, struct stat *ret)
+{
+	int flags = fcntl(fd, F_GETFL);
+	struct statfs fs;
+
+	return flags >= 0 && (flags & (O_ACCMODE | O_PATH)) == O_RDONLY && fstat(fd, ret) == 0 &&
+	       S_ISREG(ret->st_mode) && fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
 static int take_file(struct collect *c, const char *name, int fd, struct err *err)
 {
 	struct input *in = stage_find(c->stage, name);
@@ -119,7 +148,7 @@ static int take_file(struct collect *c, const char *name, int fd, struct err *er
 
 	if (in)
 		in->is_seen = true;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+	if (!is_of_scratch(fd, &st)) {
 		collect_skip(c, name, strlen(name), "not a regular file");
 		return 0;
 	}
@@ -130,8 +159,6 @@ static int take_file(struct collect *c, const char *name, int fd, struct err *er
 		collect_skip(c, name, strlen(name), reason);
 		return 0;
 	}
-	c->bytes += st.st_size;
-	c->files++;
 	return keep_file(c, name, in, fd, err);
 }
 
@@ -183,8 +210,9 @@ static int take_status(struct collect *c, const char *data, size_t len, struct e
 {
 	struct harvest_status status;
 
-	if (len != sizeof(status))
+	if (len != sizeof(status) || c->has_status)
 		return err_set(err, ERR_INTERNAL, "a packet of the wrong size");
+	c->has_status = true;
 	memcpy(&status, data, sizeof(status));
 	c->is_keeping = c->commit == 'a' || (c->commit == 's' && !status.is_killed && status.wait_status == 0);
 	return 0;
@@ -199,6 +227,8 @@ int collect_take(void *taker, char type, char why, const char *name, size_t len,
 
 	if (type == HARVEST_STATUS)
 		return take_status(c, name, len, err);
+	if (!c->has_status)
+		return err_set(err, ERR_INTERNAL, "a packet out of order");
 	if (type == HARVEST_SKIP) {
 		struct input *in;
 
@@ -226,10 +256,37 @@ int collect_take(void *taker, char type, char why, const char *name, size_t len,
 	return take_file(c, text, mine, err);
 }
 
+static int by_name(const void *a, const void *b)
+{
+	const struct change *x = *(const struct change *const *)a, *y = *(const struct change *const *)b;
+
+	return strcmp(x->entry.name, y->entry.name);
+}
+
+/* A walk meets a name once: of two files with one name, one would lie in the store without a revision. */
+static int check_names(const struct collect *c, struct err *err)
+{
+	AUTO_FREE const struct change **all = calloc(c->count + 1, sizeof(struct change *));
+	size_t i, n = 0;
+
+	if (!all)
+		return err_sys(err, ERR_INTERNAL, "allocate");
+	for (i = 0; i < c->count; i++)
+		if (c->changes[i].kind != 'd')
+			all[n++] = &c->changes[i];
+	qsort(all, n, sizeof(all[0]), by_name);
+	for (i = 1; i < n; i++)
+		if (!strcmp(all[i - 1]->entry.name, all[i]->entry.name))
+			return err_set(err, ERR_INTERNAL, "a name came twice");
+	return 0;
+}
+
 int collect_finish(struct collect *c, bool overlay, struct err *err)
 {
 	size_t i;
 
+	if (check_names(c, err) < 0)
+		return -1;
 	for (i = 0; i < c->stage->count; i++) {
 		struct input *in = &c->stage->inputs[i];
 

@@ -33,7 +33,7 @@ void hash_bytes(const void *data, size_t len, char ret[HASH_SIZE])
 	hash_end(&hash, ret);
 }
 
-int hash_file(int fd, char ret[HASH_SIZE])
+int hash_part(int fd, int64_t size, char ret[HASH_SIZE])
 {
 	AUTO_FREE uint8_t *buf = malloc(CHUNK);
 	struct sha256_ctx hash;
@@ -50,9 +50,18 @@ int hash_file(int fd, char ret[HASH_SIZE])
 			return -1;
 		sha256_update(&hash, (size_t)n, buf);
 		at += n;
+		if (at > size) {
+			errno = EFBIG;
+			return -1;
+		}
 	}
 	hash_end(&hash, ret);
 	return 0;
+}
+
+int hash_file(int fd, char ret[HASH_SIZE])
+{
+	return hash_part(fd, INT64_MAX, ret);
 }
 
 struct hash_beside {

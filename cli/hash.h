@@ -13,6 +13,8 @@ void hash_end(struct sha256_ctx *hash, char ret[HASH_SIZE]);
 void hash_bytes(const void *data, size_t len, char ret[HASH_SIZE]);
 /* The whole file, by pread(2) from its beginning. Returns 0, or -1 with errno. */
 int hash_file(int fd, char ret[HASH_SIZE]);
+/* The same of a file that others may still change: EFBIG as soon as there is more than size. */
+int hash_part(int fd, int64_t size, char ret[HASH_SIZE]);
 
 /*
  * The hash of a file that is being written, beside the writing: a thread of its own takes from the file

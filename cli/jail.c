@@ -17,10 +17,14 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+/* a name gives two packets at most: that its directory is opaque, and what is in it */
+enum { PACKETS_MAX = 2 * HARVEST_WALK_MAX + 64 };
+
 /* The near ends of everything; the far ends go to sbx-jail. */
 struct lines {
 	int spec, report, harvest, control, input;
 	bool is_harvested, take_failed;
+	int64_t packets;
 	struct err take_err;
 	char *text;
 	size_t text_len, text_sent;
@@ -169,7 +173,38 @@ static void feed(struct jail_run *run, struct lines *l)
 	}
 }
 
-/* Takes one packet; false when the socket has no more. */
+/*
+ * The descriptors of a packet: room for one has room for two, where its padding is as large as another.
+ * Each is ours from here on, so that none stays open unseen: *ret_fd is the first, or -1; the others are closed.
+ */
+static int take_fds(struct msghdr *msg, int *ret_fd)
+{
+	struct cmsghdr *c;
+	int count = 0;
+
+	*ret_fd = -1;
+	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		size_t i, n = c->cmsg_len < CMSG_LEN(0) ? 0 : (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (i = 0; i < n; i++, count++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+			if (count == 0)
+				*ret_fd = fd;
+			else
+				(void)close(fd);
+		}
+	}
+	return count;
+}
+
+/*
+ * Takes one packet; false when no more are taken: the end came, or what came is not of the protocol. Then
+ * process 1 finds the socket closed and ends.
+ */
 static bool take_packet(struct jail_run *run, struct lines *l)
 {
 	union {
@@ -181,26 +216,25 @@ static bool take_packet(struct jail_run *run, struct lines *l)
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space,
 			      .msg_controllen = sizeof(control.space) };
 	ssize_t n = recvmsg(l->harvest, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
-	int fd = -1, has_why = n > 0 && buf[0] == HARVEST_SKIP;
+	int has_why = n > 0 && buf[0] == HARVEST_SKIP, count;
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
+	AUTO_FD int fd = -1;
+	count = take_fds(&msg, &fd);
 	if (n == 0)
 		return false;
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	if (buf[0] == HARVEST_END)
+	if (n == 1 && count == 0 && buf[0] == HARVEST_END) {
 		l->is_harvested = true;
-	else if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || n < 1 + has_why)
-		l->take_failed = true;
-	else if (!l->take_failed) {
-		if (run->take(run->taker, buf[0], has_why ? buf[1] : 0, buf + 1 + has_why,
-			      (size_t)n - 1 - (size_t)has_why, take_fd(&fd), &l->take_err) < 0)
-			l->take_failed = true;	/* the rest is drained all the same */
+		return false;
 	}
-	cleanup_fd(&fd);
-	return true;
+	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || n < 1 + has_why ||
+	    count != (buf[0] == HARVEST_FILE) || ++l->packets > PACKETS_MAX)
+		l->take_failed = true;
+	else if (run->take(run->taker, buf[0], has_why ? buf[1] : 0, buf + 1 + has_why,
+			   (size_t)n - 1 - (size_t)has_why, take_fd(&fd), &l->take_err) < 0)
+		l->take_failed = true;
+	return !l->take_failed;
 }
 
 static void drain(struct sink *sink)

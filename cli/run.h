@@ -63,6 +63,7 @@ struct collect {
 	char **keep;		/* extensions that are kept, NULL: all */
 	int commit;		/* 's' success, 'a' always, 'n' never */
 	bool is_keeping;	/* told by the first packet */
+	bool has_status;	/* which has come */
 	bool is_committed;	/* the changes are in a revision */
 	struct change *changes;
 	size_t count;

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -20,14 +21,19 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 
 /* with a cgroup its namespace comes later, see cgroup_enter() */
 #define NAMESPACES \
 	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 
-enum { LOOK_MS = 20, LOOK_BUSY_MS = 5, GRACE_MS = 2000, BUILD_MS = 20000, COLLECT_MS = 120000 };
+#ifndef SBX_COLLECT_MS
+#define SBX_COLLECT_MS 120000	/* shorter in the tests that wait for it */
+#endif
+enum { LOOK_MS = 20, LOOK_BUSY_MS = 5, GRACE_MS = 2000, BUILD_MS = 20000, COLLECT_MS = SBX_COLLECT_MS, NOTES_A_TURN = 32 };
 
 struct run {
 	const struct spec *spec;
@@ -144,35 +150,105 @@ static void take_proof(struct run *run, const struct note *note)
 	run->look_ms = io_now_ms() + LOOK_MS;
 }
 
+static int is_root_of(int fd, long magic, ino_t ino)
+{
+	struct statfs fs;
+	struct stat st;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == magic && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) &&
+	       (ino == 0 || st.st_ino == ino);
+}
+
+/* What is read there is the kernel's only in a /proc itself: elsewhere a FIFO could hold us up. */
+static int are_eyes(const struct spec *spec, const int *fds)
+{
+	return (is_root_of(fds[0], PROC_SUPER_MAGIC, 1) ||
+		(!strcmp(spec->proc, "empty") && is_root_of(fds[0], TMPFS_MAGIC, 0))) &&
+	       is_root_of(fds[1], TMPFS_MAGIC, 0);
+}
+
+static void take_fail(struct report *r, const struct note *note)
+{
+	if (r->err.code != ERR_NONE)
+		return;
+	r->err = note->err;
+	if ((int)note->err.code <= ERR_NONE || note->err.code >= ERR_COUNT)
+		r->err.code = ERR_INTERNAL;
+	(void)snprintf(r->stage, sizeof(r->stage), "%s", note->stage);
+}
+
+/* Watched by nobody, a program would have no limits. */
+static void check_eyes(struct run *run)
+{
+	if (run->watch.proc >= 0)
+		return;
+	(void)err_set(&run->report->err, ERR_ISOLATION, "the jail cannot be watched");
+	(void)kill(run->init, SIGKILL);
+}
+
+/*
+ * Process 1 and the job are ours until the command begins; from then on only process 1 can speak. Should
+ * the command ever have got hold of it, it cannot say anything twice, nor put a clock back.
+ */
+static int is_in_order(const struct run *run, const struct note *note, int count)
+{
+	switch (note->type) {
+	case NOTE_FAIL:
+		return count == 0;
+	case NOTE_EYES:
+		return count == 2 && !run->is_ready && run->watch.proc < 0;
+	case NOTE_LISTENER:
+		return count == 1 && !run->is_ready && run->listener < 0;
+	case NOTE_PROOF:
+		return count == 0 && !run->is_ready;
+	case NOTE_COMPILED:
+		return count == 0 && run->is_ready && run->spec->compile && !run->compile_us;
+	case NOTE_NO_COMPILE:
+		return count == 0 && run->is_ready && run->spec->compile;
+	case NOTE_ENDED:
+		return count == 0;
+	default:
+		return 0;
+	}
+}
+
+/* No compiler took longer than the jail is old. */
+static int64_t compile_time(const struct run *run, int64_t told)
+{
+	int64_t most = io_now_us() - run->begin_us;
+
+	return told < 1 ? 1 : told > most ? most : told;
+}
+
 static void take_note(struct run *run, const struct note *note, const int *fds, int count)
 {
 	struct report *r = run->report;
 
+	if (run->is_ended || !is_in_order(run, note, count)) {
+		for (; count > 0; count--)
+			(void)close(fds[count - 1]);
+		return;
+	}
 	switch (note->type) {
 	case NOTE_FAIL:
-		if (r->err.code == ERR_NONE) {
-			r->err = note->err;
-			(void)snprintf(r->stage, sizeof(r->stage), "%s", note->stage);
-		}
+		take_fail(r, note);
 		break;
 	case NOTE_EYES:
-		if (count == 2) {
+		if (are_eyes(run->spec, fds)) {
 			run->watch.proc = fds[0];
 			run->watch.scratch = fds[1];
 			return;
 		}
 		break;
 	case NOTE_LISTENER:
-		if (count == 1) {
-			run->listener = fds[0];
-			return;
-		}
-		break;
+		run->listener = fds[0];
+		return;
 	case NOTE_PROOF:
 		take_proof(run, note);
+		check_eyes(run);
 		break;
 	case NOTE_COMPILED:
-		run->compile_us = note->value;
+		run->compile_us = compile_time(run, note->value);
 		break;
 	case NOTE_NO_COMPILE:
 		r->end = REPORT_COMPILE;
@@ -194,9 +270,12 @@ static void take_note(struct run *run, const struct note *note, const int *fds, 
 		(void)close(fds[count - 1]);
 }
 
+/* So many that a flood of them does not stop the clock. */
 static void read_notes(struct run *run)
 {
-	for (;;) {
+	int i;
+
+	for (i = 0; i < NOTES_A_TURN; i++) {
 		int fds[4] = { -1, -1, -1, -1 }, count;
 		struct note note;
 
@@ -213,6 +292,7 @@ static void look(struct run *run)
 	struct watch *w = &run->watch;
 	int64_t left;
 
+	run->look_ms = io_now_ms() + LOOK_MS;
 	if (watch_look(w) < 0)
 		return;
 	if (w->memory_bytes > r->memory_peak)
@@ -224,8 +304,11 @@ static void look(struct run *run)
 	if (w->tasks >= spec->processes)
 		r->is_process_refused = 1;
 	r->is_scratch_full |= w->is_scratch_full;
-	if (!spec->cgroup && w->memory_bytes > spec->memory_bytes)
+	if (!spec->cgroup && w->memory_bytes > spec->memory_bytes) {
 		end_job(run, REPORT_MEMORY);
+		if (run->is_ended)	/* it said so, and something in there still grows */
+			(void)kill(run->init, SIGKILL);
+	}
 	if (w->cpu_us - run->compile_us > spec->cpu_ms * 1000)
 		end_job(run, REPORT_CPU);
 	/* near a limit the looks come closer together */
@@ -251,7 +334,7 @@ static int wait_ms(const struct run *run)
 		until = run->kill_ms + GRACE_MS;
 	else
 		until = deadline_ms(run);
-	if (run->is_ready && !run->is_ended && !run->is_killed && run->look_ms < until)
+	if (run->is_ready && !run->is_killed && run->look_ms < until)
 		until = run->look_ms;
 	return until <= now ? 0 : until - now > 60000 ? 60000 : (int)(until - now);
 }
@@ -263,6 +346,8 @@ static void on_time(struct run *run)
 	if (run->is_ended ? now >= run->ended_us / 1000 + COLLECT_MS :
 			    run->is_killed && now >= run->kill_ms + GRACE_MS)
 		(void)kill(run->init, SIGKILL);	/* process 1 does not answer: no results */
+	if (run->is_ended && run->is_ready && now >= run->look_ms)
+		look(run);
 	if (run->is_ended || run->is_killed)
 		return;
 	if (now >= deadline_ms(run)) {

@@ -22,7 +22,7 @@ static ssize_t read_small(int proc, const char *pid, const char *name, char *buf
 	ssize_t n;
 
 	(void)snprintf(path, sizeof(path), "%s/%s", pid, name);
-	AUTO_FD int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	AUTO_FD int fd = openat(proc, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return -1;	/* it ended between the listing and here */
 	n = read(fd, buf, size - 1);
