@@ -427,7 +427,8 @@ static void finish(struct run *run)
 void supervise(const struct spec *spec, struct report *report)
 {
 	struct run run = { .spec = spec, .report = report, .listener = -1, .note = -1, .pidfd = -1,
-			   .watch = { .proc = -1, .scratch = -1 }, .begin_us = io_now_us() };
+			   .watch = { .proc = -1, .scratch = -1, .cgroup = spec->cgroup ? SPEC_FD_CGROUP : -1 },
+			   .begin_us = io_now_us() };
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	report->start_us = run.begin_us;

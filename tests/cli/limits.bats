@@ -276,6 +276,33 @@ while True: x.append(b"x" * (1 << 20)); time.sleep(0.005)' '{"memory_bytes":6710
 	has '.status == "cpu_limit"'
 }
 
+@test "CPU time counts also when nobody waits for the processes that used it" {
+	export SBX_CGROUP=off
+	limited 'import os, signal, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+end = time.monotonic() + 20
+while time.monotonic() < end:
+    if os.fork() == 0:
+        e = time.process_time() + 0.2
+        while time.process_time() < e: pass
+        os._exit(0)
+    try: os.wait()
+    except ChildProcessError: pass' '{"cpu_ms":1000,"wall_ms":25000}'
+	ok
+	has '.status == "cpu_limit" and .usage.cpu_ms >= 1000'
+	# and once only where somebody waits: 75 processes of 20 ms
+	limited 'import os, time
+for i in range(75):
+    if os.fork() == 0:
+        e = time.process_time() + 0.02
+        while time.process_time() < e: pass
+        os._exit(0)
+    os.wait()
+print(sum(os.times()[0:4]))' '{"wall_ms":25000}'
+	ok
+	has '.status == "success" and (.usage.cpu_ms / 1000 / (.stdout | tonumber) | . > 0.85 and . < 1.1)'
+}
+
 @test "without a cgroup one allocation that is too large is told from an error" {
 	export SBX_CGROUP=off
 	limited 'x = bytearray(300 << 20)' '{"memory_bytes":67108864}'
