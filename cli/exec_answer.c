@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The answer of a run: its status told by evidence, and what was read back, never what was asked. */
 #include "cleanup.h"
+#include "commands.h"
 #include "exec.h"
 #include "filter_hash.h"
 #include "io.h"
@@ -247,7 +248,8 @@ static void put_hint(struct exec *x, json_t *a)
 	char hint[512];
 
 	if (root >= 0 && errors && strcmp(x->status, "success") != 0 &&
-	    libraries_hint(&x->profile, root, errors, hint, sizeof(hint)))
+	    (libraries_hint(&x->profile, root, errors, hint, sizeof(hint)) ||
+	     commands_hint(&x->profile, root, errors, hint, sizeof(hint))))
 		(void)json_object_set_new(a, "hint", json_string(hint));
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* From profile, language and request to the plain specification that sbx-jail gets. */
 #include "cleanup.h"
+#include "commands.h"
 #include "config.h"
 #include "exec.h"
 #include "io.h"
@@ -113,6 +114,19 @@ static int add_support(struct exec *x, struct err *err)
 	return 0;
 }
 
+/* In the place of pip and npm where the profile denies them: the reason. */
+static int add_refusal(struct exec *x, const char *seat, struct err *err)
+{
+	bool is_module = !strchr(seat, '/');
+	char target[80], text[400];
+
+	(void)snprintf(target, sizeof(target), "/run/sbx/%.60s", seat);
+	(void)snprintf(text, sizeof(text), is_module ? "import sys\nsys.exit(\"pip: the profile '%s' does not allow to install "
+		       "anything\")\n" : "#!/bin/sh\necho \"${0##*/}: the profile '%s' does not allow to install anything\" >&2\n"
+		       "exit 1\n", x->profile.name);
+	return view_file(&x->spec, target, text, NULL, !is_module, err);
+}
+
 /* pip and npm that know there is no network: before those of the root in PATH, and as a module. */
 static const struct {
 	const char *name, *needs, *file;
@@ -154,13 +168,18 @@ static bool is_there(struct exec *x, const char *path)
 
 static int add_installers(struct exec *x, struct err *err)
 {
+	bool is_denied = x->profile.commands && commands_deny_class(&x->profile, "package");
 	size_t i;
 
 	for (i = 0; i < sizeof(installers) / sizeof(installers[0]) && !x->request->is_bare; i++)
-		if (is_there(x, installers[i].needs) && add_inside(x, installers[i].file, installers[i].name,
-								   installers[i].name[0] == 'b', err) < 0)
+		if (is_denied) {
+			if (add_refusal(x, installers[i].name, err) < 0)
+				return -1;
+		} else if (is_there(x, installers[i].needs) && add_inside(x, installers[i].file, installers[i].name,
+								   installers[i].name[0] == 'b', err) < 0) {
 			return -1;
-	return x->request->is_bare ? 0 : view_append(&x->spec.exec_paths, "/run/sbx/bin");
+		}
+	return x->request->is_bare ? 0 : view_append(&x->spec.exec_paths, "/run/sbx");
 }
 
 static int find_program(struct exec *x, char **argv, struct err *err)
@@ -308,7 +327,8 @@ int exec_spec(struct exec *x, struct err *err)
 		return err_sys(err, ERR_INTERNAL, "open the root");
 	if (add_root(s, root, x->run.root >= 0, err) < 0 || add_etc(s, err) < 0 ||
 	    libraries_view(&x->profile, root, x->run.root >= 0, s, err) < 0 || add_own_mounts(x, err) < 0 || add_installers(x, err) < 0 ||
-	    set_command(x, err) < 0 || set_env(x, err) < 0 ||
+	    set_command(x, err) < 0 ||
+	    commands_view(&x->profile, root, x->run.root >= 0, !x->request->argv, s, err) < 0 || set_env(x, err) < 0 ||
 	    layers_view(x, err) < 0 || set_require(x, err) < 0)
 		return -1;
 	s->image = x->run.root >= 0;

@@ -212,6 +212,32 @@ static json_t *asked_for(json_t *request)
 	return NULL;
 }
 
+/* What was to be run, also when it was refused: the words of a command, of code its hash. */
+static void add_command(json_t *details, json_t *request)
+{
+	enum { WORDS_MAX = 64, WORD_MAX = 256 };
+	json_t *words = json_object_get(request, "argv"), *list = json_array(), *v;
+	const char *code = text_of(request, "code");
+	char hash[HASH_SIZE];
+	size_t i;
+
+	if (!words)
+		words = json_object_get(request, "operands");
+	json_array_foreach(words, i, v) {
+		const char *word = json_string_value(v);
+
+		if (word && i < WORDS_MAX)
+			(void)json_array_append_new(list, json_text(word, strnlen(word, WORD_MAX)));
+	}
+	if (json_array_size(list))
+		(void)json_object_set(details, "command", list);
+	json_decref(list);
+	if (code) {
+		hash_bytes(code, strlen(code), hash);
+		(void)json_object_set_new(details, "codeSha256", json_string(hash));
+	}
+}
+
 /* The members of a record that one verb or another has. */
 static void add_details(json_t *record, const char *verb, json_t *request, json_t *answer)
 {
@@ -227,6 +253,8 @@ static void add_details(json_t *record, const char *verb, json_t *request, json_
 		add_file(record, answer);
 	if (!strcmp(action, "exec") && strcmp(verb, "exec") != 0)
 		(void)json_object_set_new(d, "verb", json_string(verb));
+	if (!strcmp(verb, "exec"))
+		add_command(d, request);
 	if (json_object_get(answer, "exec_id")) {
 		(void)json_object_set_new(d, "execId", long_id(json_object_get(answer, "exec_id")));
 		(void)json_object_set(d, "status", json_object_get(answer, "status"));

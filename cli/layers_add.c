@@ -155,7 +155,8 @@ static int open_root(struct unpack *u, const char *profile, struct err *err)
 	if (profile_load(x->call->config, profile, &x->profile, err) < 0)
 		return -1;
 	json_decref(x->profile.libraries);
-	x->profile.libraries = NULL;
+	json_decref(x->profile.commands);
+	x->profile.libraries = x->profile.commands = NULL;
 	x->profile.exec_writable = false;
 	if (!strcmp(x->profile.root, "host"))
 		return 0;

@@ -3,6 +3,7 @@
 #include "profile.h"
 
 #include "cleanup.h"
+#include "commands.h"
 #include "config.h"
 #include "io.h"
 #include "libraries.h"
@@ -39,6 +40,7 @@ static const struct json_field profile_fields[] = {
 	{ .name = "limits", .kind = JSON_KIND_ANY, .offset = offsetof(struct profile, limits_doc) },
 	JSON_FIELD(profile, tools, .kind = JSON_KIND_ANY),
 	JSON_FIELD(profile, libraries, .kind = JSON_KIND_ANY),
+	JSON_FIELD(profile, commands, .kind = JSON_KIND_ANY),
 };
 enum { PROFILE_COUNT = sizeof(profile_fields) / sizeof(profile_fields[0]) };
 
@@ -226,7 +228,7 @@ static int check(struct profile *p, struct err *err)
 		if (done < 0)
 			return -1;
 	}
-	if (libraries_check(p->libraries, err) < 0)
+	if (libraries_check(p->libraries, err) < 0 || commands_check(p->commands, err) < 0)
 		return -1;
 	if (limits_decode(p->limits_doc, &p->limits, "/limits", err) < 0)
 		return -1;

@@ -36,7 +36,7 @@ struct profile {
 	int64_t landlock_min;
 	struct limits limits;
 	char **env, **require, **mounts, **keep;
-	json_t *languages, *limits_doc, *tools, *libraries;
+	json_t *languages, *limits_doc, *tools, *libraries, *commands;
 };
 
 /* Finds NAME.json in the operator's and the shipped directory. ERR_NOT_FOUND, ERR_CONFIG. */

@@ -44,6 +44,7 @@ int view_mount(struct spec *spec, const char *source, const char *target, unsign
 	m->is_file = flags & VIEW_FILE;
 	m->exec = flags & VIEW_EXEC;
 	m->empty = flags & VIEW_EMPTY;
+	m->optional = flags & VIEW_OPTIONAL;
 	return m->source && m->target ? 0 : err_sys(err, ERR_INTERNAL, "allocate");
 }
 

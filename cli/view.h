@@ -10,6 +10,7 @@ enum view_flag {
 	VIEW_FILE = 2,
 	VIEW_EXEC = 4,		/* can be executed and mapped as code */
 	VIEW_EMPTY = 8,		/* an empty directory or file covers what is there */
+	VIEW_OPTIONAL = 16,	/* it may be covered already, or gone */
 };
 
 /* target NULL: the same as source. 0, or -1 with err (also when the list is full). */
