@@ -29,7 +29,7 @@ if [ "$(id -u)" = 0 ]; then
 	uid=61009
 	while getent passwd $uid >/dev/null || [ -n "$(ps -o pid= -U $uid)" ]; do uid=$((uid + 1)); done
 	chown -R $uid:$uid "$t"
-	as=(setpriv --reuid $uid --regid $uid --clear-groups env -i PATH="$PATH" HOME="$t/home" TMPDIR="$t/tmp" LANG=C.UTF-8)
+	as=(setpriv --reuid "$uid" --regid "$uid" --clear-groups env -i PATH="$PATH" HOME="$t/home" TMPDIR="$t/tmp" LANG=C.UTF-8)
 	place=$t/adapter
 fi
 clients() { # installs each release where the suite looks for it
@@ -70,7 +70,7 @@ if [ "$want" = clients ]; then
 else
 	suite "adapter with a stand-in" NONE=1 -- test/*.test.js
 	if [ -n "$real" ]; then
-		suite "adapter with sbx" SBX_REAL="$real" -- test/{exec,files,programmatic,auth,doors,preview,hostile,mongo}.test.js
+		suite "adapter with sbx" SBX_REAL="$real" -- test/{exec,files,programmatic,auth,doors,preview,kill,load,hostile,mongo}.test.js
 	fi
 fi
 echo "$passed passed, $failed failed"

@@ -20,6 +20,7 @@ import { Upload } from './upload.js'
 import { Health, V1 } from './v1.js'
 
 const PREFIXES = ['', '/v1']
+const UPLOAD_WAIT_MS = 60_000
 const PERMANENT_PROFILE = 'stateful'
 
 /** Everything that answers, built once from the configuration; also what MCP over stdio uses. */
@@ -27,7 +28,10 @@ export function buildParts(cfg, log, env) {
   const sbx = new Sbx({ program: cfg.sbx, env: { ...env, ...(cfg.storage && { SANDBOX_STORAGE_PATH: cfg.storage }) }, log })
   const fairness = new Fairness({ perPrincipal: cfg.perPrincipal, total: cfg.total, queueMax: cfg.queueMax, waitMs: cfg.queueWaitMs })
   const rate = new Rate({ perMinute: cfg.ratePerMinute, burst: cfg.rateBurst })
+  // Each upload holds a process and buffers; who waits is not read from, so nothing piles up here.
+  const transfers = new Fairness({ perPrincipal: Math.max(1, cfg.uploadsTotal >> 1), total: cfg.uploadsTotal, queueMax: 1000, waitMs: UPLOAD_WAIT_MS })
   const gate = {
+    upload: (principal, signal) => transfers.acquire(principal.user, signal),
     enter: async (principal, signal) => {
       rate.take(principal.user)
       return await fairness.acquire(principal.user, signal)

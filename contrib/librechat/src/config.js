@@ -97,6 +97,7 @@ export const VARIABLES = [
   ['SBX_ADAPTER_OUTPUT_MAX', 'outputMax', int(1024, 67_108_864), 65_536, 'bytes of stdout and of stderr in an answer'],
   ['SBX_ADAPTER_BODY_MAX', 'bodyMax', int(1024, 1_073_741_824), 52_428_800, 'bytes of a JSON body'],
   ['SBX_ADAPTER_UPLOAD_MAX', 'uploadMax', int(1, 1_099_511_627_776), 157_286_400, 'bytes of one uploaded file'],
+  ['SBX_ADAPTER_UPLOADS', 'uploadsTotal', int(1, 10_000), Math.max(8, 4 * availableParallelism()), 'uploads read at once, half of them of one principal; more wait; default 8, or 4 per core'],
   ['SBX_ADAPTER_BATCH_MAX', 'batchMax', int(1, 100_000), 1000, 'files in one batch'],
   ['SBX_ADAPTER_REQUEST_MS', 'requestMs', int(100, 3_600_000), 150_000, 'time a client has to send its request'],
   ['SBX_ADAPTER_PAUSED_MAX', 'pausedMax', int(1, 10_000), 32, 'programs that may wait for tool results at once'],

@@ -10,11 +10,30 @@ const ANSWER_MAX = 1024 * 1024
 const KINDS = new Set(['user', 'agent', 'skill'])
 
 export class Upload {
-  constructor({ cfg, sbx }) {
-    Object.assign(this, { cfg, sbx })
+  constructor({ cfg, sbx, gate }) {
+    Object.assign(this, { cfg, sbx, gate })
   }
 
   async single(request, context) {
+    return await this.#inTurn(request, context, () => this.#single(request, context))
+  }
+
+  async batch(request, context) {
+    return await this.#inTurn(request, context, () => this.#batch(request, context))
+  }
+
+  /** A bounded number at once; what has not its turn yet waits in the socket. */
+  async #inTurn(request, { principal, signal }, run) {
+    if (!request.isMultipart()) throw bad('The body must be multipart/form-data')
+    const leave = await this.gate.upload(principal, signal)
+    try {
+      return await run()
+    } finally {
+      leave()
+    }
+  }
+
+  async #single(request, context) {
     const form = new Form()
     let stored
     for await (const part of this.#parts(request, 2)) {
@@ -29,7 +48,7 @@ export class Upload {
     return { message: 'success', storage_session_id: session, session_id: session, files: [{ fileId: file.id, filename: file.name }] }
   }
 
-  async batch(request, context) {
+  async #batch(request, context) {
     const form = new Form()
     const files = []
     let session
@@ -57,7 +76,6 @@ export class Upload {
 
   /** The parts of a form; whatever the parser does not understand is the client's mistake. */
   async* #parts(request, files) {
-    if (!request.isMultipart()) throw bad('The body must be multipart/form-data')
     try {
       yield* request.parts({
         preservePath: true,
@@ -112,13 +130,9 @@ function pour(file, child) {
     }
     file.on('data', (chunk) => {
       if (done || pipe.destroyed || !pipe.writable) return
-      if (!pipe.write(chunk)) {
-        file.pause()
-        const go = () => file.resume()
-        pipe.once('drain', go)
-        pipe.once('close', go)
-      }
+      if (!pipe.write(chunk)) file.pause()
     })
+    for (const event of ['drain', 'close']) pipe.on(event, () => file.resume())
     // An sbx that has made up its mind reads no further; the rest of the part is thrown away.
     child.ended.then(() => file.resume())
     file.once('limit', () => end(tooLarge('The file is too large')))

@@ -69,6 +69,7 @@ export function daemon(settings = {}) {
           if (ready) resolve(JSON.parse(ready).address)
         })
         child.once('exit', (code) => reject(new Error(`the adapter ended with ${code}: ${text}`)))
+        setTimeout(() => reject(new Error(`the adapter is not ready: ${text}`)), 30_000).unref()
       })
       return Object.assign(self, { port: address.port, base: `http://127.0.0.1:${address.port}` })
     },
