@@ -70,7 +70,7 @@ if [ "$want" = clients ]; then
 else
 	suite "adapter with a stand-in" NONE=1 -- test/*.test.js
 	if [ -n "$real" ]; then
-		suite "adapter with sbx" SBX_REAL="$real" -- test/{exec,files,programmatic,auth,doors,preview,kill,load,hostile,mongo}.test.js
+		suite "adapter with sbx" SBX_REAL="$real" -- test/{exec,files,sharing,programmatic,auth,doors,preview,kill,load,hostile,mongo}.test.js
 	fi
 fi
 echo "$passed passed, $failed failed"

@@ -86,8 +86,9 @@ export class Files {
     return []
   }
 
-  async remove({ file }, query, context) {
-    const doc = await this.stat(file, query, context)
+  /** Only what is the user's own: what an agent or a skill owns would be gone for everybody. */
+  async remove({ file }, _query, context) {
+    const doc = await this.stat(file, {}, context)
     const request = { user: doc.user, session: doc.session, files: [doc.id], id_form: 'short' }
     await this.sbx.call(['rm', '--request', '-'], request, { ...context, timeoutMs: QUICK_MS })
     return { message: 'File deleted', session_id: doc.session, fileId: doc.id }

@@ -249,6 +249,29 @@ test('more runs than places wait; more than may wait are 429', async () => { // 
   } finally { await other.close() }
 })
 
+test('time and memory of the settings bound every run', async () => { // S4-52, S4-53, S1-22, S1-23
+  const other = await adapter({ MAX_EXECUTION_TIME: '1', MAX_MEMORY_MB: '64' })
+  try {
+    const late = await exec(other, { lang: 'py', code: 'while True: pass', timeout: 20_000 })
+    assert.deepEqual([late.status, late.stderr], ['TO', 'Time limit of 1 s exceeded; the program was stopped.\n'])
+    if (isReal) {
+      const large = await exec(other, { lang: 'py', code: 'import time\nx = b"x" * (300 << 20)\ntime.sleep(0.9)\nprint(len(x))' })
+      assert.equal(large.stdout, '')
+      assert.match(large.stderr, /MemoryError|Memory limit of 64 MiB exceeded/)
+    }
+  } finally { await other.close() }
+})
+test('each language can be switched off, on every door', async () => { // S4-55
+  const other = await adapter({ ENABLE_PYTHON: 'false', ENABLE_JAVASCRIPT: 'false', ENABLE_SHELL: 'false', ENABLE_RUST: 'false' })
+  try {
+    for (const lang of ['py', 'python', 'js', 'ts', 'node', 'bash', 'sh', 'rs', 'rust']) {
+      assert.equal((await post(other, '/exec', { lang, code: 'x' })).status, 400, lang)
+      assert.equal((await post(other, '/api/v1/execute', { language: lang, code: 'x' })).status, 400, lang)
+    }
+    for (const body of [{ code: 'x', tools: [] }, { code: 'x', lang: 'bash', tools: [] }]) assert.equal((await post(other, '/exec/programmatic', body)).status, 400)
+  } finally { await other.close() }
+})
+
 test('a rate is kept per principal', async () => { // S4-58
   const other = await adapter({ RATE_LIMIT_PER_MINUTE: '6', RATE_LIMIT_BURST: '2' })
   try {

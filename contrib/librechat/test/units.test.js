@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { describe, test } from 'node:test'
 import { collapse } from '../src/app.js'
 import { ConfigError, loadConfig, requireAuth, VARIABLES } from '../src/config.js'
@@ -195,4 +196,41 @@ describe('configuration', () => {
     requireAuth(loadConfig({ SBX_ADAPTER_NO_AUTH: '1' }))
     requireAuth(loadConfig({ SANDBOX_API_KEY: 'abcdefgh' }))
   })
+  // One row for each variable that the requirements name: what is understood, and what is refused why.
+  const cores = availableParallelism()
+  const ROWS = [
+    ['S4-51', 'SANDBOX_PORT', '8090', (cfg) => cfg.port === 8090],
+    ['S4-52', 'MAX_EXECUTION_TIME', '60', (cfg) => cfg.timeoutMs === 60_000],
+    ['S4-52', 'MAX_EXECUTION_TIME', '0', /1 to 3600/],
+    ['S4-53', 'MAX_MEMORY_MB', '512', (cfg) => cfg.memoryMb === 512],
+    ['S4-53', 'MAX_MEMORY_MB', '512m', /whole number/],
+    ['S4-54', 'MAX_CONCURRENT_EXECUTIONS', '10', (cfg) => cfg.total === 10],
+    ['S4-54', 'MAX_CONCURRENT_EXECUTIONS', undefined, (cfg) => cfg.total === Math.max(10, 4 * cores)],
+    ['S4-54', 'MAX_CONCURRENT_EXECUTIONS', '0', /1 to/],
+    ...[['PYTHON', 'enablePython'], ['JAVASCRIPT', 'enableJavascript'], ['SHELL', 'enableShell'], ['RUST', 'enableRust']].flatMap(([word, key]) => [
+      ['S4-55', `ENABLE_${word}`, undefined, (cfg) => cfg[key] === true], ['S4-55', `ENABLE_${word}`, 'false', (cfg) => cfg[key] === false], ['S4-55', `ENABLE_${word}`, 'perhaps', /neither true nor false/],
+    ]),
+    ['S4-56', 'ENABLE_AUDIT_LOG', 'true', () => true],
+    ['S4-56', 'ENABLE_AUDIT_LOG', 'false', /audit log/],
+    ['S4-57', 'MAX_EXECUTION_TIME', '30', (cfg) => cfg.timeoutMs === 30_000],
+    ['S4-57', 'MAX_MEMORY_MB', '256', (cfg) => cfg.memoryMb === 256],
+    ['S4-57', 'MAX_CONCURRENT_EXECUTIONS', '20', (cfg) => cfg.total === 20],
+    ['S4-58', 'RATE_LIMIT_PER_MINUTE', '30', (cfg) => cfg.ratePerMinute === 30],
+    ['S4-58', 'RATE_LIMIT_BURST', '10', (cfg) => cfg.rateBurst === 10],
+    ['S4-58', 'RATE_LIMIT_BURST', '-1', /whole number/],
+    ['S4-59', 'NETWORK_MODE', 'none', () => true],
+    ['S4-59', 'NETWORK_MODE', 'bridge', /no network/],
+    ['S4-59', 'NETWORK_MODE', 'host', /no network/],
+    ['S4-60', 'READ_ONLY_ROOT', 'true', () => true],
+    ['S4-60', 'READ_ONLY_ROOT', 'false', /cannot be switched off/],
+    ['S4-61', 'DROP_ALL_CAPABILITIES', 'true', () => true],
+    ['S4-61', 'DROP_ALL_CAPABILITIES', 'false', /cannot be switched off/],
+  ]
+  for (const [id, name, value, expected] of ROWS) {
+    const is = expected instanceof RegExp
+    test(`${id}: ${name}${value === undefined ? ' unset' : `=${value}`} is ${is ? 'refused with a reason' : 'understood'}`, () => {
+      if (!is) assert.ok(expected(loadConfig(value === undefined ? {} : { [name]: value })))
+      else assert.throws(() => loadConfig({ [name]: value }), (err) => err instanceof ConfigError && err.message.startsWith(name) && expected.test(err.message))
+    })
+  }
 })
