@@ -225,8 +225,7 @@ int audit_log_open(struct log *log, int state, const struct config *config, stru
 	return 0;
 }
 
-/* A full file gets the number of its first record as its name. */
-static int rotate(struct log *log, struct err *err)
+int audit_log_rotate(struct log *log, struct err *err)
 {
 	char start[64] = "", name[NAME_SIZE];
 	uint64_t first;
@@ -267,7 +266,7 @@ int audit_append(int state, const struct config *config, json_t *record, struct 
 			return -1;
 		if (config->audit_bytes > 0 && log.head.offset >= config->audit_bytes) {
 			is_rotated_now = true;
-			if (rotate(&log, err) < 0)
+			if (audit_log_rotate(&log, err) < 0)
 				return -1;
 		}
 		if (append_line(&log, mine, err) < 0)

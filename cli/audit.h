@@ -95,7 +95,8 @@ int audit_verify(int state, const char *expect, struct audit_verdict *ret, struc
 json_t *audit_verdict_json(const struct audit_verdict *verdict);
 
 /*
- * Removes whole rotated files: those whose newest record is older than config->audit_ttl_days
+ * Closes the current file when it is older than a tenth of config->audit_ttl_days, at least a day,
+ * and removes whole rotated files: those whose newest record is older than config->audit_ttl_days
  * (0: never), and the oldest beyond config->audit_keep of them (0: all stay). Signed off by a
  * record before anything goes. *ret_files may be NULL.
  */

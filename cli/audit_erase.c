@@ -28,6 +28,20 @@ static int last_of(int dir, const char *name, struct last *ret)
 	return fd >= 0 && audit_lines_back(fd, audit_size_of(fd), last_line, ret) == 1 ? 0 : -1;
 }
 
+/* A log that never grows would never expire: its file is closed when its first record is this old. */
+static int rotate_old(struct log *log, const struct config *config, int64_t now_ms, struct err *err)
+{
+	int64_t age_ms = config->audit_ttl_days * 86400000 / 10;
+	char start[128] = "", limit[32], when[32];
+	ssize_t n = pread(log->fd, start, sizeof(start) - 1, 0);
+
+	if (config->audit_ttl_days <= 0 || n <= 0)
+		return 0;
+	(void)text_time(now_ms - (age_ms < 86400000 ? 86400000 : age_ms), limit);
+	(void)audit_time_of(start, (size_t)n, when);
+	return when[0] && strcmp(when, limit) < 0 ? audit_log_rotate(log, err) : 0;
+}
+
 int audit_expire(int state, const struct config *config, int64_t now_ms, int64_t *ret_files,
 		 struct err *err)
 {
@@ -42,6 +56,8 @@ int audit_expire(int state, const struct config *config, int64_t now_ms, int64_t
 	/* a verification or erasure goes on: another time; never wait with the log locked */
 	AUTO_FD int keep = audit_lock_file(log.dir, ".keep", LOCK_EX | LOCK_NB, err);
 	if (keep < 0)
+		return -1;
+	if (rotate_old(&log, config, now_ms, err) < 0)
 		return -1;
 	names = audit_rotated_files(log.dir);
 	if (!names)

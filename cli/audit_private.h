@@ -75,6 +75,8 @@ int audit_pwrite_all(int fd, const char *buf, size_t len, int64_t at);
 int audit_reader_init(struct reader *r, int fd, int64_t from, int64_t end);
 int audit_reader_next(struct reader *r, const char **ret_line, size_t *ret_len);
 int audit_open_dir(int state, struct err *err);
+/* Gives the current file the number of its first record as its name, and begins the next. */
+int audit_log_rotate(struct log *log, struct err *err);
 int audit_log_open(struct log *log, int state, const struct config *config, struct err *err);
 void audit_boot_id(char *ret);
 int64_t audit_reader_offset(const struct reader *r);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* gc and fsck: what cron starts. Both walk the store in bounded memory, one session at a time. */
+#include "audit.h"
 #include "cgroup.h"
 #include "cleanup.h"
 #include "config.h"
 #include "exec.h"
 #include "fsck.h"
+#include "history.h"
 #include "io.h"
 #include "names.h"
 #include "text.h"
@@ -39,7 +41,7 @@ struct gc {
 	struct call *call;
 	int64_t ttl_ms, now_ms;
 	bool dry_run;
-	int64_t sessions, removed, in_use, runs, graves, bytes;
+	int64_t sessions, removed, in_use, runs, graves, bytes, months, audit_files;
 };
 
 /* When it was used last: ms since 1970, -1 when that cannot be told. */
@@ -213,6 +215,20 @@ static int shrink(struct gc *gc, int storage, int64_t limit, struct err *err)
 	return 0;
 }
 
+/* What the state keeps for so many days: receipts, and files of the audit log. */
+static int expire_state(struct gc *gc, struct err *err)
+{
+	const struct config *c = gc->call->config;
+	int state = call_state(gc->call, err);
+
+	if (state < 0 || history_expire(state, c->history_ttl_days, gc->now_ms, gc->dry_run, &gc->months, err) < 0)
+		return -1;
+	if (gc->dry_run || !c->audit || !c->audit_ttl_days)
+		return 0;
+	/* busy: a verification goes on, the next gc comes */
+	return audit_expire(state, c, gc->now_ms, &gc->audit_files, err) < 0 && err->code != ERR_BUSY ? -1 : 0;
+}
+
 static int run_gc(struct call *call, json_t *request, json_t **ret, struct err *err)
 {
 	struct request r = { 0 };
@@ -232,10 +248,13 @@ static int run_gc(struct call *call, json_t *request, json_t **ret, struct err *
 			visit_user(&gc, storage, de->d_name);
 	if (limit && shrink(&gc, storage, limit, err) < 0)
 		return -1;
-	*ret = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "sessions", (json_int_t)gc.sessions, "removed",
+	if (expire_state(&gc, err) < 0)
+		return -1;
+	*ret = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "sessions", (json_int_t)gc.sessions, "removed",
 			 (json_int_t)gc.removed, "in_use", (json_int_t)gc.in_use, "dead_runs", (json_int_t)gc.runs,
 			 "unfinished_removals", (json_int_t)gc.graves, "cgroups",
-			 (json_int_t)(gc.dry_run ? 0 : cgroup_sweep()), "dry_run", gc.dry_run);
+			 (json_int_t)(gc.dry_run ? 0 : cgroup_sweep()), "history_months", (json_int_t)gc.months,
+			 "audit_files", (json_int_t)gc.audit_files, "dry_run", gc.dry_run);
 	return 0;
 }
 

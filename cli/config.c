@@ -31,7 +31,8 @@ static const struct json_field fields[] = {
 	N(slots_user, 1, 100000), N(slots_total, 1, 100000), N(wait_ms, 0, 3600000), N(queue, 0, 1000000),
 	N(rate_per_minute, 0, 1000000), N(rate_burst, 1, 1000000), N(day_runs, 0, INT64_MAX),
 	N(day_cpu_ms, 0, INT64_MAX), N(day_bytes, 0, INT64_MAX), N(audit_bytes, 4096, SIZE_MAX_BYTES),
-	N(audit_keep, 1, 100000), N(audit_ttl_days, 0, 36500), S(metrics_prefix), S(alert_command),
+	N(audit_keep, 1, 100000), N(audit_ttl_days, 0, 36500),
+	N(history_ttl_days, 0, 36500), S(metrics_prefix), S(alert_command),
 };
 enum { FIELD_COUNT = sizeof(fields) / sizeof(fields[0]) };
 
@@ -43,7 +44,7 @@ static const char defaults[] =
 	"\"session_ttl_ms\":0,\"storage_bytes\":0,\"pressure_percent\":90,\"slots_user\":5,"
 	"\"slots_total\":64,\"wait_ms\":30000,\"queue\":1000,\"rate_per_minute\":0,\"rate_burst\":10,"
 	"\"day_runs\":0,\"day_cpu_ms\":0,\"day_bytes\":0,\"audit_bytes\":67108864,\"audit_keep\":100,"
-	"\"audit_ttl_days\":0,\"metrics_prefix\":\"sbx_\"}";
+	"\"audit_ttl_days\":0,\"history_ttl_days\":0,\"metrics_prefix\":\"sbx_\"}";
 
 /* The environment's names; a later row wins. Values of unit are multiplied by it. */
 static const struct {

@@ -35,6 +35,7 @@ struct config {
 	int64_t rate_per_minute, rate_burst;	/* per user and verb; 0: no limit */
 	int64_t day_runs, day_cpu_ms, day_bytes;	/* budgets of a user; 0: no limit */
 	int64_t audit_bytes, audit_keep, audit_ttl_days;
+	int64_t history_ttl_days;	/* gc removes older months; 0: never */
 	char *metrics_prefix;
 	char *alert_command;		/* run when isolation fails or the audit chain breaks */
 	json_t *origins;		/* member -> where its value comes from */

@@ -15,6 +15,7 @@
 #include "io.h"
 #include "pressure.h"
 #include "rate.h"
+#include "receipt.h"
 #include "slot.h"
 #include "stats.h"
 #include "text.h"
@@ -73,40 +74,6 @@ static const char *text_of(json_t *object, const char *name)
 	return json_string_value(json_object_get(object, name));
 }
 
-/* What a run was, without a byte of what it printed. */
-static json_t *receipt(struct exec *x, json_t *answer)
-{
-	static const char *const members[] = {
-		"exec_id", "session", "revision", "committed", "status", "exit_code", "signal", "limits_hit",
-		"files", "skipped", "usage", "timing", "limits", "isolation", "blocked", "lang", "lang_version",
-		"profile",
-	};
-	json_t *r = json_object(), *inputs = json_array();
-	char hash[65], time[32];
-	size_t i;
-
-	for (i = 0; i < sizeof(members) / sizeof(members[0]); i++)
-		(void)json_object_set(r, members[i], json_object_get(answer, members[i]));
-	/* kept ids are long ones, whatever form the caller asked for */
-	(void)json_object_set_new(r, "exec_id", json_string(x->stage.exec));
-	(void)json_object_set_new(r, "session", json_string(x->session.id));
-	(void)json_object_set_new(r, "time", json_string(text_time(text_now_ms(), time)));
-	for (i = 0; i < x->stage.count && i < 1000; i++)
-		(void)json_array_append_new(inputs, json_pack("{s:s,s:s,s:s}", "id", x->stage.inputs[i].entry.id, "name",
-							     x->stage.inputs[i].entry.name, "sha256",
-							     x->stage.inputs[i].entry.sha256));
-	(void)json_object_set_new(r, "inputs", inputs);
-	if (x->request->code) {
-		hash_bytes(x->request->code, strlen(x->request->code), hash);
-		(void)json_object_set_new(r, "code_sha256", json_string(hash));
-		if (x->call->config->keep_code)
-			(void)json_object_set_new(r, "code", json_text(x->request->code, strlen(x->request->code)));
-	} else {
-		(void)json_object_set_new(r, "command", json_from_strings(x->spec.argv));
-	}
-	return r;
-}
-
 static void count_run(int state, struct exec *x, json_t *answer)
 {
 	json_t *usage = json_object_get(answer, "usage"), *hits = json_object_get(answer, "limits_hit"), *v;
@@ -142,7 +109,7 @@ void govern_run(struct call *call, struct exec *x, json_t *answer, const struct 
 
 		(void)budget_charge(state, call->user, &used, text_now_ms(), NULL);
 	}
-	AUTO_JSON json_t *r = receipt(x, answer);
+	AUTO_JSON json_t *r = receipt_make(x, answer);
 	(void)history_add(state, call->user, r, NULL);
 }
 

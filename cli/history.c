@@ -227,3 +227,44 @@ int history_erase(int state, const char *user, struct err *err)
 		return err_sys(err, ERR_INTERNAL, "remove the history of '%s'", user);
 	return 0;
 }
+
+/* A name of a month sorts as its time does. */
+static int64_t expire_months(int dir, const char *oldest, bool dry_run)
+{
+	int fd = io_open_dir(dir, ".");
+	AUTO_DIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *de;
+	int64_t n = 0;
+
+	while (d && (de = readdir(d)))
+		if (is_month(de->d_name) && strcmp(de->d_name, oldest) < 0 &&
+		    (dry_run || unlinkat(dir, de->d_name, 0) == 0))
+			n++;
+	return n;
+}
+
+int history_expire(int state, int64_t days, int64_t now_ms, bool dry_run, int64_t *ret_months,
+		   struct err *err)
+{
+	char oldest[32];
+	struct dirent *de;
+
+	*ret_months = 0;
+	if (days <= 0)
+		return 0;
+	(void)text_time(now_ms - days * 86400000, oldest);
+	oldest[7] = 0; /* the month that this day is in stays */
+	AUTO_FD int dir = io_open_dir(state, "history");
+	int fd = dir < 0 ? -1 : io_open_dir(dir, ".");
+	AUTO_DIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d)
+		return errno == ENOENT ? 0 :
+					 err_sys(err, ERR_INTERNAL, "open the history directory");
+	while ((de = readdir(d))) {
+		AUTO_FD int user = de->d_name[0] == '.' ? -1 : io_open_dir(dir, de->d_name);
+
+		if (user >= 0)
+			*ret_months += expire_months(user, oldest, dry_run);
+	}
+	return 0;
+}

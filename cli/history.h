@@ -5,6 +5,7 @@
 #include "err.h"
 #include "json.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -29,5 +30,12 @@ int history_list(int state, const char *user, const struct history_filter *filte
 int history_find(int state, const char *user, const char *exec_id, json_t **ret, struct err *err);
 /* Removes all of a user. */
 int history_erase(int state, const char *user, struct err *err);
+
+/*
+ * Removes the months whose last day is older than days (0: none), of all users; with dry_run they
+ * are only counted. *ret_months gets their number.
+ */
+int history_expire(int state, int64_t days, int64_t now_ms, bool dry_run, int64_t *ret_months,
+		   struct err *err);
 
 #endif

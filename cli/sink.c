@@ -2,6 +2,7 @@
 #include "sink.h"
 
 #include "cleanup.h"
+#include "hash.h"
 #include "io.h"
 #include "text.h"
 
@@ -16,6 +17,7 @@ int sink_open(struct sink *sink, int fd, size_t cap)
 {
 	sink->fd = fd;
 	sink->cap = cap;
+	sha256_init(&sink->hash);
 	sink->head = malloc(cap / 2 + 1);
 	sink->tail = malloc(cap - cap / 2 + 1);
 	sink->buf = malloc(SINK_CHUNK);
@@ -91,6 +93,7 @@ bool sink_drain(struct sink *sink)
 	if (n == 0)
 		return false;
 	sink->total += n;
+	sha256_update(&sink->hash, (size_t)n, (const uint8_t *)buf);
 	keep(sink, buf, (size_t)n);
 	if (sink->live >= 0 && io_write_all(sink->live, buf, (size_t)n) < 0)
 		sink->live = -1;	/* a reader that left: the run goes on */
@@ -100,6 +103,13 @@ bool sink_drain(struct sink *sink)
 		stream(sink, buf, (size_t)(n < room ? n : room));
 	}
 	return true;
+}
+
+void sink_hash(const struct sink *sink, char *ret)
+{
+	struct sha256_ctx copy = sink->hash;
+
+	hash_end(&copy, ret);
 }
 
 void sink_flush(struct sink *sink)

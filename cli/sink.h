@@ -4,6 +4,7 @@
 
 #include "json.h"
 
+#include <nettle/sha2.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@ struct sink {
 	size_t head_len, tail_at, tail_len;
 	char rest[4];		/* --stream: the begin of a character that is not whole yet */
 	size_t rest_len;
+	struct sha256_ctx hash;	/* of all bytes, kept or not */
 };
 
 int sink_open(struct sink *sink, int fd, size_t cap);
@@ -27,6 +29,8 @@ int sink_open(struct sink *sink, int fd, size_t cap);
 bool sink_drain(struct sink *sink);
 /* The bytes that were kept, in order, heap; *ret_truncated when something is left out. */
 char *sink_text(const struct sink *sink, size_t *ret_len, bool *ret_truncated);
+/* SHA-256 of all that came, in hex: 65 bytes. */
+void sink_hash(const struct sink *sink, char *ret);
 void sink_flush(struct sink *sink);
 void sink_done(struct sink *sink);
 /* Writes one event of --stream to stdout; takes the reference. */
