@@ -163,10 +163,10 @@ static json_t *usage_of(const struct exec *x)
 	int64_t memory = c->has_memory && c->memory_peak ? c->memory_peak : r->memory_peak;
 	int64_t tasks = c->has_pids && c->pids_peak ? c->pids_peak : r->processes_peak;
 
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:b}", "wall_ms", (json_int_t)(r->run_us / 1000), "cpu_ms",
-			 (json_int_t)(cpu / 1000), "memory_peak_bytes", (json_int_t)memory, "processes_peak",
-			 (json_int_t)tasks, "scratch_bytes", (json_int_t)r->scratch_bytes, "exact",
-			 c->has_memory);
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "wall_ms", (json_int_t)(r->run_us / 1000), "cpu_ms",
+			 (json_int_t)(cpu / 1000), "throttled_ms", (json_int_t)(c->throttled_us / 1000),
+			 "memory_peak_bytes", (json_int_t)memory, "processes_peak", (json_int_t)tasks,
+			 "scratch_bytes", (json_int_t)r->scratch_bytes, "exact", c->has_memory);
 }
 
 static json_t *timing_of(const struct exec *x)

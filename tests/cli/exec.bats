@@ -10,7 +10,7 @@ load ../helpers
 		"limits_hit","stdout","stderr","stdout_bytes","stderr_bytes","stdout_truncated","stderr_truncated",
 		"files","skipped","usage","timing","limits","isolation","blocked","start","lang","lang_version",
 		"profile"] | sort)'
-	has '(.usage | keys) == (["wall_ms","cpu_ms","memory_peak_bytes","processes_peak","scratch_bytes","exact"] | sort)'
+	has '(.usage | keys) == (["wall_ms","cpu_ms","throttled_ms","memory_peak_bytes","processes_peak","scratch_bytes","exact"] | sort)'
 	has '(["wait_ms","stage_ms","jail_ms","run_ms","collect_ms","total_ms"] - (.timing | keys)) == []'
 	has '(["method","namespaces","seccomp","landlock","cgroup","caps","no_new_privs","groups","workspace"]
 		- (.isolation | keys)) == []'
