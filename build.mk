@@ -23,6 +23,8 @@ tests: all $(UNIT) $(BUILD)/bench
 # (a make of its own, since what this one knows of compilers and libraries is older than the packages)
 check: deps-check
 	$(Q)$(MAKE) check-here
+# the same under the name that some expect
+test: check
 check-here: tests
 	$(Q)BUILD=$(BUILD) tests/run
 
@@ -110,6 +112,6 @@ docs: ; $(Q)mkdir -p $(BUILD)/docs && for p in $(MAN); do mandoc -Thtml $$p > $(
 hooks: ; $(Q)git config core.hooksPath .githooks
 clean: ; $(Q)rm -rf $(BUILD) $(BUILD)-*
 
-.PHONY: all tests check check-here demo-here check-fast asan ubsan check-clang check-vm check-images check-adapter check-clients fuzz analyze \
+.PHONY: all tests test check check-here demo-here check-fast asan ubsan check-clang check-vm check-images check-adapter check-clients fuzz analyze \
 	lint fmt hardening bench deps deps-check demo install uninstall install-adapter dist distcheck reproducible docs \
 	hooks clean compile_commands.json

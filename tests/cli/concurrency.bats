@@ -13,7 +13,7 @@ start_waiting() { # NAME CODE
 }
 
 # bats test_tags=slow
-@test "two hundred runs at once on one session: each keeps its file, each is a revision" {
+@test "two hundred runs at once on one session: each keeps its file, each is a revision" { # S4-09
 	wide
 	upload seed x
 	local i

@@ -77,7 +77,7 @@ refused_while() {
 	refused E_POLICY /env/HOME
 }
 
-@test "E_ISOLATION, with a remedy" {
+@test "E_ISOLATION, with a remedy" { # S3-71
 	config '{"cgroup":"required"}'
 	unshare -Um --map-current-user --keep-caps true 2>/dev/null || lacking "mounts in a user namespace"
 	# no cgroup is to be found where none is mounted
@@ -87,7 +87,7 @@ refused_while() {
 	has '.error.hint | length > 0'
 }
 
-@test "E_ISOLATION where no user namespace may be made" { # S4-87
+@test "E_ISOLATION where no user namespace may be made" { # S4-87, S3-71
 	unshare -r true 2>/dev/null || lacking "user namespaces"
 	capture unshare -r sh -c 'echo 0 >/proc/sys/user/max_user_namespaces && exec unshare -U --map-user='"$(id -u)"' "$@"' sh true
 	[ "$status" -ne 0 ] || lacking "a limit on user namespaces"

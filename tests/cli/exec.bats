@@ -68,7 +68,7 @@ load ../helpers
 	has '.stdout == "hello 2\n" and .stderr == "oops\n" and .lang == "bash"'
 }
 
-@test "aliases are understood and answers print the long name" {
+@test "aliases are understood and answers print the long name" { # S3-04
 	run_code py 'print(1)'
 	ok
 	has '.lang == "python"'
@@ -77,7 +77,7 @@ load ../helpers
 	has '.lang == "bash"'
 }
 
-@test "argv runs a command without a language" {
+@test "argv runs a command without a language" { # S3-04, S3-58
 	request exec '{"argv":["echo","a b","$HOME"]}'
 	ok
 	has '.stdout == "a b $HOME\n" and .lang == null and .lang_version == null'
@@ -187,7 +187,7 @@ load ../helpers
 	equals "$status:$output" "0:1"
 }
 
-@test "-c with --lang, and a command behind --" {
+@test "-c with --lang, and a command behind --" { # S3-04, S3-58
 	capture sbx exec --lang python -c 'print(5)'
 	equals "$status:$output" "0:5"
 	capture sbx exec -- sh -c 'echo $1; exit 7' sh word
@@ -261,7 +261,7 @@ for i in range(100): x.append(b"x" * (2 << 20)); time.sleep(0.02)'
 	has '.exit_code == 3'
 }
 
-@test "without options and with a request on stdin it speaks JSON" {
+@test "without options and with a request on stdin it speaks JSON" { # S4-39
 	status=0
 	output=$(echo '{"lang":"python","code":"print(6*7)"}' | sbx exec) || status=$?
 	echo "$output" >"$TMP/.out"
@@ -270,7 +270,7 @@ for i in range(100): x.append(b"x" * (2 << 20)); time.sleep(0.02)'
 	has '.stdout == "42\n"'
 }
 
-@test "a request may come from a file" {
+@test "a request may come from a file" { # S4-39
 	echo '{"lang":"python","code":"print(1)"}' >r.json
 	capture sbx exec --request r.json
 	ok
@@ -662,7 +662,7 @@ x = bytearray(60 << 20)'
 	has '.timing | to_entries | all(.value >= 0)'
 }
 
-@test "isolation tells what was read back" { # S0-35, S2-35, S2-36
+@test "isolation tells what was read back" { # S0-35, S2-35, S2-36, S3-02, S4-01
 	python 1
 	ok
 	has '.isolation.method == "userns" and .isolation.caps == "none" and .isolation.no_new_privs == true'

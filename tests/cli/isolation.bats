@@ -101,7 +101,7 @@ same_as_absent() { # VERB JSON-WITH-@
 	refused E_NOT_FOUND
 }
 
-@test "code sees no other session, user or path of the store" { # S0-20, S0-33, S0-34
+@test "code sees no other session, user or path of the store" { # S0-20, S0-33, S0-34, S4-01
 	request exec "$(jq -cn --arg u $USER_B --arg s "$B" --arg p "$SBX_STORAGE" --arg src "$SOURCE" \
 		'{user: $u, session: $s, lang: "python", code: ("import os\nprint(os.listdir(\".\"), os.path.exists(\"\($p)\"), os.path.exists(\"\($src)\"))\n" +
 		"t = open(\"/proc/self/mountinfo\").read() + open(\"/proc/self/environ\").read()\nprint(\"\($p)\" in t)")}')"

@@ -238,7 +238,7 @@ time.sleep(0.3)' '{"processes":5}'
 	has '.status == "success" and .exit_code == 0 and .limits_hit == ["processes"]'
 }
 
-@test "limits are read back from the kernel inside" {
+@test "limits are read back from the kernel inside" { # S3-02
 	limited 'import resource as r
 print(r.getrlimit(r.RLIMIT_NOFILE), r.getrlimit(r.RLIMIT_FSIZE), r.getrlimit(r.RLIMIT_CORE)[0] <= 1, r.getrlimit(r.RLIMIT_STACK)[0])' \
 		'{"open_files":100,"file_bytes":12345}'

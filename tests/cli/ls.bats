@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 load ../helpers
 
-@test "ls lists files by name with id, size, type, hash, origin and time" { # S1-04, S1-32
+@test "ls lists files by name with id, size, type, hash, origin and time" { # S1-04, S1-32, S1-34
 	upload b.txt 22
 	upload a/c.csv 1,2 "$(in_session)"
 	python 'open("z.txt","w").write("zzz")' "$(in_session)"

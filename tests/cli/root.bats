@@ -29,7 +29,7 @@ teardown() {
 	equals "$(find "$PLACE/store" "$PLACE/state" ! -user nobody | wc -l)" 0
 }
 
-@test "no process of a run has uid 0 or a supplementary group" {
+@test "no process of a run has uid 0 or a supplementary group" { # S4-07
 	"$BUILD/sbx" exec -- sleep 30 >/dev/null 2>&1 &
 	local pid=$! child
 	until_true 30 sh -c "grep -q . /proc/$pid/task/$pid/children"

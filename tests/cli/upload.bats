@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 load ../helpers
 
-@test "an upload answers with ids, and the bytes lie where the layout says" { # S0-14, S0-17, S0-18, S1-01, S1-33
+@test "an upload answers with ids, and the bytes lie where the layout says" { # S0-14, S0-17, S0-18, S1-01, S1-33, S1-30
 	request upload "$(jq -cn --arg u $USER_A '{user: $u, files: [{name: "Sales Q3.CSV", content: "a,b\n"}]}')"
 	ok
 	has 'keys == (["v","ok","user","session","revision","files"] | sort)'

@@ -149,7 +149,7 @@ assert open("linked.txt").read() == "TOP\n"' "$(in_session)"
 	equals "$(content_of top.txt)" TOP
 }
 
-@test "what was uploaded never changes, whatever a run does to its own copy" { # S0-27, S1-31
+@test "what was uploaded never changes, whatever a run does to its own copy" { # S0-27, S1-31, S1-30
 	some
 	local sum dir
 	dir=$(echo "$SBX_STORAGE"/*/"$session")
@@ -278,7 +278,7 @@ os._exit(0)'
 	has '.stdout == $h' --arg h "$(sha256sum big.bin | cut -d' ' -f1)"$'\n'
 }
 
-@test "only the workspace and the temporary places may be written" { # S0-30, S0-70
+@test "only the workspace and the temporary places may be written" { # S0-30, S0-70, S4-05
 	python 'import os
 def w(p):
     try: open(p, "w").write("x"); return True

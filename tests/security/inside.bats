@@ -105,7 +105,7 @@ print(os.isatty(0), os.isatty(1), tried(lambda: os.close(os.open("/dev/tty", os.
 	! grep -q TTY out
 }
 
-@test "identity: uid 1000, no group, no capability, no way to more" { # S1-39, S2-21, S2-35, S2-36
+@test "identity: uid 1000, no group, no capability, no way to more" { # S1-39, S2-21, S2-35, S2-36, S4-06, S4-07
 	attacker 'print(os.getresuid(), os.getresgid(), [g for g in os.getgroups() if g != 1000])
 s = open("/proc/self/status").read()
 print([l.split()[1].strip("0") for l in s.splitlines() if l.startswith("Cap")], [l.split()[1] for l in s.splitlines() if l.startswith(("NoNewPrivs", "Seccomp:"))])
@@ -314,7 +314,7 @@ subprocess.run(["true"]); t = threading.Thread(target=print); t.start(); t.join(
 	has '.blocked == [] and .status == "success"'
 }
 
-@test "require can only ask for more, and an unknown layer is refused" {
+@test "require can only ask for more, and an unknown layer is refused" { # S3-71
 	python 1 '{"require":["landlock","seccomp","overlay","proc"]}'
 	[ "$status" -eq 0 ] || refused E_ISOLATION
 	python 1 '{"require":["nope"]}'
@@ -330,7 +330,7 @@ subprocess.run(["true"]); t = threading.Thread(target=print); t.start(); t.join(
 	if [ "$status" -eq 0 ]; then has '.isolation.landlock >= 2'; else refused E_ISOLATION; fi
 }
 
-@test "code cannot ask for less: no member of a request switches a layer off" {
+@test "code cannot ask for less: no member of a request switches a layer off" { # S3-71
 	local member
 	for member in seccomp landlock network root mounts exec_writable isolation workspace cgroup namespaces uid; do
 		python 1 "{\"$member\":null}"

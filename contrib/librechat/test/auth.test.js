@@ -24,12 +24,12 @@ describe('the shared key', () => {
   after(() => server.close())
   const status = async (headers) => (await post(server, '/exec', job, { key: null, headers })).status
 
-  test('opens as X-API-Key, as Basic with and without a colon, as Bearer', async () => { // S1-13
+  test('opens as X-API-Key, as Basic with and without a colon, as Bearer', async () => { // S1-13, S1-40
     for (const headers of [{ 'x-api-key': KEY }, { authorization: `Basic ${b64(`${KEY}:`)}` }, { authorization: `Basic ${b64(KEY)}` }, { authorization: `Basic ${b64(`${KEY}:x:y`)}` }, { authorization: `Bearer ${KEY}` }, { 'x-api-key': KEY, authorization: `bearer ${KEY}` }]) {
       assert.equal(await status(headers), 200, JSON.stringify(headers))
     }
   })
-  test('anything else is 401 with a JSON body', async () => {
+  test('anything else is 401 with a JSON body', async () => { // S1-40
     for (const headers of [{}, { 'x-api-key': '' }, { 'x-api-key': `${KEY}x` }, { 'x-api-key': KEY.slice(1) }, { authorization: 'Basic' }, { authorization: 'Basic ====' }, { authorization: `Digest ${KEY}` }, { authorization: 'Bearer a.b.c' },
       { authorization: `Bearer ${'x'.repeat(20_000)}` }, { 'x-api-key': KEY, authorization: `Bearer ${KEY}x` }]) {
       const answer = await post(server, '/exec', job, { key: null, headers })
@@ -37,7 +37,7 @@ describe('the shared key', () => {
       assert.equal(typeof answer.json.error, 'string')
     }
   })
-  test('is asked for everywhere but for health', async () => {
+  test('is asked for everywhere but for health', async () => { // S1-40
     for (const [method, path] of [['GET', '/files/x'], ['GET', '/download/a/b'], ['GET', '/sessions/a/objects/b'], ['DELETE', '/files/a/b'], ['POST', '/upload'], ['POST', '/upload/batch'], ['POST', '/exec/programmatic'], ['POST', '/exec/programmatic/cancel'], ['POST', '/api/v1/execute'], ['GET', '/api/v1/config'], ['GET', '/api/v1/stats'], ['POST', '/mcp'], ['POST', '/v1/exec']]) {
       assert.equal((await call(server, method, path, { key: null })).status, 401, path)
     }

@@ -14,14 +14,18 @@ after(() => server.close())
 const execute = async (body) => (await post(server, '/api/v1/execute', body)).json
 
 describe('/api/v1', () => {
-  test('Python and JavaScript print what they should', async () => { // S4-28 to S4-38
+  // S4-28, S4-29, S4-30, S4-31, S4-32, S4-33, S4-34, S4-35, S4-36, S4-37, S4-38, S4-41, S4-42, S4-43
+  test('Python and JavaScript print what they should', async () => {
     const py = await execute({ language: 'python', code: "print('Hello from secure sandbox!')\nprint(2 + 2)", timeout: 10 })
     assert.deepEqual([py.status, py.stdout, py.stderr, py.exit_code, py.error], ['success', 'Hello from secure sandbox!\n4\n', '', 0, null])
     assert.match(py.execution_id, /^[\w-]{21}$/)
     assert.equal(typeof py.execution_time_ms, 'number')
     if (!isReal) assert.equal(py.memory_used_mb, 9)
+    assert.ok(py.memory_used_mb === null || py.memory_used_mb > 0)
+    assert.deepEqual(Object.keys(py).sort(), ['error', 'execution_id', 'execution_time_ms', 'exit_code', 'memory_used_mb', 'status', 'stderr', 'stdout'])
     assert.match((await execute({ language: 'javascript', code: 'console.log("hi"); console.log(3*7)' })).stdout, /^hi\n21\n$/)
-    assert.match((await execute({ language: 'shell', code: 'ls -la; date' })).stdout, /total/)
+    assert.equal((await execute({ language: 'javascript', code: 'console.log(JSON.stringify(JSON.parse(\'{"b":[1,2]}\').b))' })).stdout, '[1,2]\n')
+    assert.match((await execute({ language: 'shell', code: 'echo here; ls -la; date +%Y' })).stdout, /^here\ntotal [^]*\n20\d\d\n$/)
   })
   test('failures and time limits have an error text', async () => {
     const failed = await execute({ language: 'python', code: 'import sys; sys.exit(3)' })

@@ -9,6 +9,7 @@ import { cut, filesOf, milliseconds, programArgs } from '../src/exec.js'
 import { Fairness, Rate } from '../src/fairness.js'
 import { disposition } from '../src/files.js'
 import { isId, isUser, kindUser, personUser, safeName } from '../src/ids.js'
+import { sameKey } from '../src/keys.js'
 import { isShallow, Lines } from '../src/lines.js'
 import { childEnv } from '../src/sbx.js'
 import { identifier, toolList } from '../src/tools.js'
@@ -156,6 +157,18 @@ describe('fairness', () => {
     rate.take('a')
     assert.throws(() => rate.take('a'), { statusCode: 429 })
   })
+})
+
+test('keys are compared by hashes of one length, in constant time', () => { // S1-40
+  const key = 'correct-horse'
+  assert.equal(sameKey(key, key), true)
+  for (const shown of ['', 'c', 'correct-hors', 'correct-horsf', 'dorrect-horse', `${key}x`, 'x'.repeat(100_000)]) assert.equal(sameKey(shown, key), false, shown.slice(0, 20))
+  // no other comparison of a credential is in the source: none ends at the first byte that differs
+  for (const file of ['auth.js', 'keys.js']) {
+    const source = readFileSync(new URL(`../src/${file}`, import.meta.url), 'utf8')
+    assert.doesNotMatch(source, /(shown|apiKey|key|sha256)\s*[!=]==?\s*(this\.|shown|wanted|cfg)/, file)
+  }
+  assert.match(readFileSync(new URL('../src/keys.js', import.meta.url), 'utf8'), /sameKey = \(a, b\) => timingSafeEqual\(hash\(a\), hash\(b\)\)/)
 })
 
 describe('configuration', () => {
