@@ -3,6 +3,7 @@
 
 #include "cleanup.h"
 #include "config.h"
+#include "hash.h"
 #include "io.h"
 #include "view.h"
 
@@ -45,16 +46,6 @@ struct sums {
 	bool is_reading;
 	int64_t files, bytes;
 };
-
-static void hex(struct sha256_ctx *hash, char *ret)
-{
-	uint8_t digest[SHA256_DIGEST_SIZE];
-	size_t i;
-
-	sha256_digest(hash, sizeof(digest), digest);
-	for (i = 0; i < sizeof(digest); i++)
-		(void)snprintf(ret + 2 * i, 3, "%02x", digest[i]);
-}
 
 static int sum_file(struct sums *s, int dir, const char *leaf)
 {
@@ -122,8 +113,8 @@ int layer_sums(int tree, char *sum, char *stamp, int64_t *ret_files, int64_t *re
 	if (sum_dir(&s, tree, 0, err) < 0)
 		return -1;
 	if (sum)
-		hex(&s.content, sum);
-	hex(&s.stamp, stamp);
+		hash_end(&s.content, sum);
+	hash_end(&s.stamp, stamp);
 	*ret_files = s.files;
 	*ret_bytes = s.bytes;
 	return 0;

@@ -8,6 +8,7 @@
 #include "config.h"
 #include "harvest.h"
 #include "image.h"
+#include "hash.h"
 #include "io.h"
 #include "layers.h"
 #include "names.h"
@@ -120,13 +121,11 @@ static int bring(struct unpack *u, int in, const char *file, struct err *err)
 {
 	AUTO_FD int from = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	AUTO_FD int to = io_open(in, "package", O_WRONLY | O_CREAT | O_EXCL, 0600);
-	uint8_t digest[SHA256_DIGEST_SIZE];
 	struct sha256_ctx hash;
 	char buf[65536];
 	int64_t sum = 0;
 	struct stat st;
 	ssize_t n;
-	size_t i;
 
 	if (from < 0 || fstat(from, &st) < 0)
 		return err_sys(err, ERR_NOT_FOUND, "open '%.200s'", file);
@@ -140,9 +139,7 @@ static int bring(struct unpack *u, int in, const char *file, struct err *err)
 	}
 	if (n < 0 || sum > PACKAGE_MAX)
 		return err_set(err, ERR_REQUEST, "'%.200s' cannot be read, or has more than %d bytes", file, PACKAGE_MAX);
-	sha256_digest(&hash, sizeof(digest), digest);
-	for (i = 0; i < sizeof(digest); i++)
-		(void)snprintf(u->sha256 + 2 * i, 3, "%02x", digest[i]);
+	hash_end(&hash, u->sha256);
 	u->x.stage.input_bytes = sum;
 	return 0;
 }
