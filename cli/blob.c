@@ -169,6 +169,34 @@ int blob_fill(struct blob *blob, int fd, struct err *err)
 	return failed;
 }
 
+int blob_fill_some(struct blob *blob, int fd, int64_t len, struct err *err)
+{
+	AUTO_FREE char *buf = malloc(CHUNK);
+	struct sha256_ctx hash;
+
+	if (!buf)
+		return err_sys(err, ERR_INTERNAL, "allocate");
+	sha256_init(&hash);
+	if (blob->size + len > blob->room)
+		return over(blob, err);
+	while (len > 0) {
+		ssize_t n = read(fd, buf, len < CHUNK ? (size_t)len : CHUNK);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? err_sys(err, ERR_REQUEST, "read the file") :
+				       err_set(err, ERR_REQUEST, "the file ends too early");
+		if (put(blob, buf, (size_t)n, err) < 0)
+			return -1;
+		sha256_update(&hash, (size_t)n, (const uint8_t *)buf);
+		write_behind(blob);
+		len -= n;
+	}
+	hash_end(&hash, blob->sha256);
+	return 0;
+}
+
 int blob_write(struct blob *blob, const void *data, size_t len, struct err *err)
 {
 	hash_bytes(data, len, blob->sha256);
@@ -200,10 +228,15 @@ static void stored_name(const struct entry *entry, char *ret, size_t size)
 
 int blob_keep(const struct session *session, struct blob *blob, struct entry *entry, struct err *err)
 {
+	id_new(entry->id);
+	return blob_keep_as(session, blob, entry, err);
+}
+
+int blob_keep_as(const struct session *session, struct blob *blob, struct entry *entry, struct err *err)
+{
 	AUTO_FD int storage = open_storage(session);
 	char name[64], self[48], where[160];
 
-	id_new(entry->id);
 	AUTO_FD int shard = storage < 0 ? -1 : open_shard(storage, entry->id, true);
 	name_extension(entry->name, entry->extension, sizeof(entry->extension));
 	memcpy(entry->sha256, blob->sha256, sizeof(entry->sha256));
@@ -224,8 +257,13 @@ int blob_keep(const struct session *session, struct blob *blob, struct entry *en
 		(void)usage_add(session, -entry->size, NULL);
 		return -1;
 	}
-	if (symlinkat(where, shard, entry->id) < 0 ||
-	    (session->config->fsync && (fsync(shard) < 0 || fsync(session->dir) < 0))) {
+	if (symlinkat(where, shard, entry->id) < 0) {	/* with EEXIST the place is another file's: it stays */
+		(void)err_sys(err, errno == EEXIST ? ERR_REQUEST : ERR_STORAGE, "put file %s into the index", entry->id);
+		if (unlinkat(session->dir, name, 0) == 0)
+			(void)usage_add(session, -entry->size, NULL);
+		return -1;
+	}
+	if (session->config->fsync && (fsync(shard) < 0 || fsync(session->dir) < 0)) {
 		(void)err_sys(err, ERR_STORAGE, "put a file into the index");
 		blob_forget(session, entry);
 		return -1;

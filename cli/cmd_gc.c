@@ -141,6 +141,10 @@ static void visit_user(struct gc *gc, int storage, const char *user)
 			gc->graves++;	/* an erasure that was cut short */
 			if (!gc->dry_run)
 				finish_removal(storage, user_dir, de->d_name);
+		} else if (!strncmp(de->d_name, ".import-", 8)) {
+			gc->graves++;	/* an import that was cut short, unless it still goes on */
+			if (gc->dry_run || hidden_erase(storage, user_dir, de->d_name, true) == 1)
+				gc->graves--;
 		}
 	}
 }

@@ -107,32 +107,6 @@ static int fill(struct blob *blob, const struct source *s, bool has_fd, struct e
 	return has_fd ? blob_fill(blob, (int)s->fd, err) : err_set(err, ERR_INTERNAL, "a source without bytes");
 }
 
-/* Types that say so by their bytes must be what their extension says; texts say nothing. */
-static int check_type(const struct config *config, const struct entry *e, struct err *err)
-{
-	static const char *const kinds[][2] = {
-		{ "png", "image/png" }, { "jpg", "image/jpeg" }, { "jpeg", "image/jpeg" }, { "gif", "image/gif" },
-		{ "pdf", "application/pdf" }, { "webp", "image/webp" }, { "mp4", "video/mp4" },
-	};
-	size_t i;
-
-	if (!config->extensions)
-		return 0;
-	for (i = 0; config->extensions[i]; i++)
-		if (!strcmp(config->extensions[i], e->extension))
-			break;
-	if (!config->extensions[i])
-		return err_set(err, ERR_POLICY, "files of type '%s' may not be uploaded here", e->extension);
-	for (i = 0; i < COUNT(kinds); i++)
-		if (!strcmp(kinds[i][0], e->extension) && e->size > 0 && strcmp(kinds[i][1], e->mime) != 0)
-			return err_set(err, ERR_POLICY, "the content is %s, not what '.%s' promises", e->mime,
-				       e->extension);
-	if (!strcmp(e->mime, "application/x-dosexec") || !strncmp(e->mime, "application/x-executable", 24) ||
-	    !strcmp(e->mime, "application/x-pie-executable") || !strcmp(e->mime, "application/x-sharedlib"))
-		return err_set(err, ERR_POLICY, "the content is a program (%s)", e->mime);
-	return 0;
-}
-
 static int store_one(struct upload *u, const struct source *s, bool has_fd, struct err *err)
 {
 	struct entry *e = &u->entries[u->count];
@@ -152,7 +126,7 @@ static int store_one(struct upload *u, const struct source *s, bool has_fd, stru
 			mime_type(&u->mime, blob.fd, e->name, e->mime, sizeof(e->mime));
 			name_extension(e->name, e->extension, sizeof(e->extension));
 			e->size = blob.size;
-			if (check_type(u->call->config, e, err) == 0)
+			if (mime_allowed(u->call->config, e, err) == 0)
 				done = blob_keep(&u->session, &blob, e, err);
 		}
 	}

@@ -84,6 +84,28 @@ int grave_empty(int storage, int user_dir, const char *grave, int64_t *ret_bytes
 	return io_remove_tree(user_dir, grave);	/* something that is not ours lies in it */
 }
 
+int hidden_erase(int storage, int user_dir, const char *name, bool only_dead)
+{
+	AUTO_FD int hidden = io_open_dir(user_dir, name);
+	int again = hidden < 0 ? -1 : openat(hidden, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_DIR DIR *dir = again < 0 ? NULL : fdopendir(again);
+	struct session session = { .user_dir = user_dir, .dir = -1 };
+	struct dirent *de;
+	int64_t bytes;
+
+	if (hidden < 0)
+		return errno == ENOENT ? 0 : -1;
+	if (only_dead && flock(hidden, LOCK_EX | LOCK_NB) < 0)
+		return 1;
+	while (dir && (de = readdir(dir))) {
+		if (!id_is(de->d_name))
+			continue;
+		(void)grave_empty(storage, hidden, de->d_name, &bytes);	/* what stays goes with the tree */
+		(void)usage_add(&session, -bytes, NULL);
+	}
+	return io_remove_tree(user_dir, name);
+}
+
 int session_erase(struct call *call, struct session *session, bool force, struct err *err)
 {
 	int storage = call_storage(call, err);

@@ -4,6 +4,7 @@
 
 #include "cleanup.h"
 #include "config.h"
+#include "store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -130,4 +131,29 @@ void mime_done(struct mime *mime)
 	(void)kill(mime->pid, SIGKILL);
 	(void)waitpid(mime->pid, NULL, 0);
 	mime->pid = 0;
+}
+
+int mime_allowed(const struct config *config, const struct entry *e, struct err *err)
+{
+	static const char *const kinds[][2] = {
+		{ "png", "image/png" }, { "jpg", "image/jpeg" }, { "jpeg", "image/jpeg" }, { "gif", "image/gif" },
+		{ "pdf", "application/pdf" }, { "webp", "image/webp" }, { "mp4", "video/mp4" },
+	};
+	size_t i;
+
+	if (!config->extensions)
+		return 0;
+	for (i = 0; config->extensions[i]; i++)
+		if (!strcmp(config->extensions[i], e->extension))
+			break;
+	if (!config->extensions[i])
+		return err_set(err, ERR_POLICY, "files of type '%s' may not be uploaded here", e->extension);
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(kinds[i][0], e->extension) && e->size > 0 && strcmp(kinds[i][1], e->mime) != 0)
+			return err_set(err, ERR_POLICY, "the content is %s, not what '.%s' promises", e->mime,
+				       e->extension);
+	if (!strcmp(e->mime, "application/x-dosexec") || !strncmp(e->mime, "application/x-executable", 24) ||
+	    !strcmp(e->mime, "application/x-pie-executable") || !strcmp(e->mime, "application/x-sharedlib"))
+		return err_set(err, ERR_POLICY, "the content is a program (%s)", e->mime);
+	return 0;
 }

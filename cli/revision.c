@@ -217,7 +217,7 @@ static int take_entry(const struct raw *raw, struct entry *ret)
 	return 0;
 }
 
-static int decode(json_t *doc, struct revision *ret, struct err *err)
+int revision_decode(json_t *doc, struct revision *ret, struct err *err)
 {
 	json_t *files = json_object_get(doc, "files"), *v;
 	const char *op = json_string_value(json_object_get(doc, "op"));
@@ -263,7 +263,7 @@ int revision_load(const struct session *session, int64_t number, struct revision
 		return errno == ENOENT ? err_set(err, ERR_NOT_FOUND, "no such revision") :
 					 err_sys(err, ERR_STORAGE, "read revision %lld", (long long)ret->number);
 	AUTO_JSON json_t *doc = json_parse(text, len, err);
-	if (doc && decode(doc, ret, err) == 0)
+	if (doc && revision_decode(doc, ret, err) == 0)
 		return 0;
 	if (err) {
 		err->code = ERR_CORRUPT;
@@ -273,7 +273,7 @@ int revision_load(const struct session *session, int64_t number, struct revision
 	return err_ctx(err, "revision %s", path);
 }
 
-static json_t *encode(const struct revision *r)
+json_t *revision_encode(const struct revision *r)
 {
 	json_t *files = json_array();
 	size_t i;
@@ -336,7 +336,7 @@ int revision_commit(struct session *session, struct revision *revision, const ch
 	revision->created = text_now_ms();
 	(void)snprintf(revision->op, sizeof(revision->op), "%s", op);
 	(void)snprintf(revision->exec, sizeof(revision->exec), "%s", exec ? exec : "");
-	AUTO_JSON json_t *doc = encode(revision);
+	AUTO_JSON json_t *doc = revision_encode(revision);
 	AUTO_FREE char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
 	if (!text)
 		return err_set(err, ERR_INTERNAL, "a revision cannot be written as JSON");

@@ -113,6 +113,25 @@ undo_session:
 	return -1;
 }
 
+int session_stage(const struct call *call, const char *user, int user_dir, int hidden, const char *id,
+		  struct session *ret, struct err *err)
+{
+	char text[200];
+	int n = snprintf(text, sizeof(text), "{\"v\":%d,\"created\":%lld,\"ttl_ms\":%lld}\n", FORMAT_VERSION,
+			 (long long)text_now_ms(), (long long)call->config->session_ttl_ms);
+
+	memset(ret, 0, sizeof(*ret));
+	ret->user_dir = user_dir;
+	ret->config = call->config;
+	(void)snprintf(ret->user, sizeof(ret->user), "%s", user);
+	(void)snprintf(ret->id, sizeof(ret->id), "%s", id);
+	if (mkdirat(hidden, id, 0700) < 0 || (ret->dir = io_open_dir(hidden, id)) < 0 ||
+	    mkdirat(ret->dir, ".manifest", 0700) < 0 ||
+	    io_create_file(ret->dir, ".session.json", text, (size_t)n, call->config->fsync) < 0)
+		return err_sys(err, ERR_STORAGE, "make a session");
+	return 0;
+}
+
 static int open_last_dir(struct call *call, struct err *err)
 {
 	int state = call_state(call, err), dir;

@@ -4,6 +4,7 @@
 
 #include "err.h"
 #include "ids.h"
+#include "json.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,6 +36,12 @@ struct revision {
 	size_t count;
 };
 
+/*
+ * Makes a session out of sight, below the directory hidden of the user's directory: seen when it has
+ * been renamed to the user's directory itself. user_dir is not owned by the session.
+ */
+int session_stage(const struct call *call, const char *user, int user_dir, int hidden, const char *id,
+		  struct session *ret, struct err *err);
 /* Opens a session of user. Absent, foreign and malformed ids are one and the same ERR_NOT_FOUND. */
 int session_open(struct call *call, const char *user, const char *id, struct session *ret, struct err *err);
 /* Makes a session; with id NULL a new id. */
@@ -65,6 +72,9 @@ void revision_remove(struct revision *revision, size_t index);
  */
 int revision_commit(struct session *session, struct revision *revision, const char *op, const char *exec,
 		    struct err *err);
+/* A revision as the document that is stored, and back: strict, ERR_CORRUPT for what is none. */
+json_t *revision_encode(const struct revision *revision);
+int revision_decode(json_t *doc, struct revision *ret, struct err *err);
 /* True when a and b would both be names of one tree: neither is a directory of the other. */
 bool revision_conflicts(const struct revision *revision, const char *name, size_t *ret_index);
 void entry_done(struct entry *entry);
@@ -85,9 +95,13 @@ struct blob {
 int blob_begin(const struct session *session, struct blob *ret, struct err *err);
 /* Copies from fd to its end; more than room is ERR_QUOTA. A regular file is read from offset 0. */
 int blob_fill(struct blob *blob, int fd, struct err *err);
+/* Copies exactly len bytes from fd, which may be a pipe. */
+int blob_fill_some(struct blob *blob, int fd, int64_t len, struct err *err);
 int blob_write(struct blob *blob, const void *data, size_t len, struct err *err);
 /* Gives the file its name and puts it into the id index; fills id, size, sha256, created of entry. */
 int blob_keep(const struct session *session, struct blob *blob, struct entry *entry, struct err *err);
+/* The same under the id that entry has; ERR_REQUEST when a file has it already. */
+int blob_keep_as(const struct session *session, struct blob *blob, struct entry *entry, struct err *err);
 void blob_done(struct blob *blob);
 /* Takes back what blob_keep did, for a commit that did not happen. */
 void blob_forget(const struct session *session, const struct entry *entry);
@@ -108,6 +122,11 @@ int user_erase(struct call *call, const char *user, int64_t *ret_sessions, struc
  * bytes of stored files that went; 0, or -1 with errno.
  */
 int grave_empty(int storage, int user_dir, const char *grave, int64_t *ret_bytes);
+/*
+ * Empties and removes a hidden directory (".import-ID") of sessions that were never seen. With
+ * only_dead one that is locked, since an import goes on, stays: 1 then; 0, or -1 with errno.
+ */
+int hidden_erase(int storage, int user_dir, const char *name, bool only_dead);
 /* Removes the directories of runs that are no more; number of them. */
 int session_sweep(const struct session *session);
 

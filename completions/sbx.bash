@@ -20,6 +20,8 @@ profile:ls show check:
 audit:verify export tail auth-failure:-u= --user= -s= --session= --action= --status= --since= -n= --limit= --after= --count= -f --follow --format= --expect=
 history::-u= --user= -s= --session= --status= --since= -n= --limit=
 show::-u= --user=
+export::-u= --user= -s= --session= -a --all -c --current -o= --out=
+import::-u= --user= --same-ids
 replay::-u= --user= -c= --code= --stdin= -e= --env= -k --keep
 stats::--prometheus
 dashboard::-o= --output= --title= --storage --storage-of= --health= --refresh=
