@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 # Sourced by the jobs, as root in the guest: who calls sbx from where, and what is expected of it.
 sbx=/vmtest/build/sbx
+. /vmtest/settings
 passed=0
 failed=0
 answer=
@@ -27,7 +28,7 @@ from_user_service() {
 # sbx is the service itself
 from_system_service() {
 	systemd-run --wait --pipe -q -p User=svc -p "Delegate=cpu io memory pids" -E SBX_PROFILES=/vmtest/profiles \
-		-E "SBX_SLOTS_USER=${SBX_SLOTS_USER:-64}" "$@"
+		-E "SBX_SLOTS_USER=${SBX_SLOTS_USER:-64}" -E "SBX_WAIT_MS=${SBX_WAIT_MS:-60000}" "$@"
 }
 
 # sbx is started by a server that keeps itself out of the delegated directory, as sbx-adapter@ does
@@ -88,6 +89,8 @@ counts() { # what must be the same before and after
 	echo "cgroups $(find /sys/fs/cgroup -type d | wc -l) mounts $(wc -l </proc/self/mounts)" \
 		"left over $(ps -eo stat,comm --no-headers | grep -c '^Z\|sbx\|echo')"
 }
+# the files that are open in the whole system, by the kernel's count, which is exact to some dozens
+open_files() { cut -f1 /proc/sys/fs/file-nr; }
 same_counts() { [ "$(counts)" = "$1" ] || { counts; false; }; }
 refused() { ! "$@"; }
 running() { [ "$(as_alice $sbx ps --json | jq '.running | length')" = "$1" ]; }

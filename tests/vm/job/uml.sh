@@ -34,6 +34,39 @@ try:
 except OSError as e:
     print(n, e.errno, flush=True)
 os._exit(3)'
+# as many processes as there may be, and when all are there they begin
+together='import os
+wait, go = os.pipe()
+for i in range(30):
+    try:
+        if os.fork() == 0:
+            os.close(go)
+            os.read(wait, 1)
+            break
+    except OSError:
+        os.close(go)
+        break
+'
+spins="${together}while True: pass"
+all="${together}"'x = []
+while True:
+    x.append(bytearray(1 << 20))
+    with open(f"f{os.getpid()}", "ab") as f: f.write(b"x" * 65536)
+    with open("/usr/bin/perl", "rb") as f: f.read(1 << 20)
+    for i in range(5000): pass'
+# how late a clock may be here, where the one CPU is a process of a machine that may have more to do
+noise=$(python3 -c 'import time
+late, end = 0, time.monotonic() + 2
+while time.monotonic() < end:
+    begin = time.monotonic()
+    time.sleep(0.02)
+    late = max(late, time.monotonic() - begin - 0.02)
+end = last = time.monotonic()
+while last < end + 2:
+    now = time.monotonic()
+    late, last = max(late, now - last), now
+print(int(late * 1000))')
+echo "# a clock is up to $noise ms late"
 small="limits: {memory_bytes: (64 * $mib), swap_bytes: 1, wall_ms: 20000}"
 
 for place in session user_service system_service server; do
@@ -47,30 +80,46 @@ for place in session user_service system_service server; do
 	request $place "$(python "$forks" 'limits: {processes: 8}')"
 	told "$place: a fork bomb meets its limit" \
 		'.status == "process_limit" and .exit_code == 3 and .stdout == "7 11\n" and .usage.processes_peak == 8'
+	request $place "$(python "$all" "limits: {memory_bytes: (32 * $mib), swap_bytes: (4 * $mib), processes: 8, cpu_percent: 60, io_bytes_per_s: 4194304}")"
+	told "$place: fork, memory, swap, CPU and IO bombs in all processes together end as one of them" \
+		'.status == "memory_limit" and (.limits_hit | contains(["memory_bytes", "processes"])) and .usage.throttled_ms > 0'
+	request $place "$(python "$spins" 'limits: {cpu_ms: 1000, processes: 8}')"
+	told "$place: eight processes that spin end by their sum" \
+		".status == \"cpu_limit\" and (.limits_hit | contains([\"cpu_ms\", \"processes\"])) and .usage.cpu_ms >= 950 and .usage.cpu_ms <= 1050 + $noise"
+	echo "# ended at $(jq .usage.cpu_ms <<<"$answer") ms of 1000"
 done
 request server "$(python "$many" "$small")"
 told "memory used by many processes together ends all of them" '.status == "memory_limit" and .usage.wall_ms < 15000'
 request server "$(python 'while True: pass' 'limits: {cpu_ms: 1000}')"
-told "a CPU spin ends with cpu_limit" '.status == "cpu_limit" and .usage.cpu_ms >= 500 and .usage.cpu_ms < 1300'
-request server "$(python 'import os
-for i in range(3): os.fork()
-while True: pass' 'limits: {cpu_ms: 1000, processes: 16}')"
-told "a CPU spin of eight processes ends by their sum" '.status == "cpu_limit" and .usage.cpu_ms < 1400'
+told "a CPU spin ends with cpu_limit" ".status == \"cpu_limit\" and .usage.cpu_ms >= 950 and .usage.cpu_ms <= 1050 + $noise"
+echo "# ended at $(jq .usage.cpu_ms <<<"$answer") ms of 1000"
 request server "$(python 'import time
 end = time.monotonic() + 2
 while time.monotonic() < end: pass
 print(time.process_time())' 'limits: {cpu_percent: 20}')"
-told "a share of CPU holds" '.status == "success" and .usage.cpu_ms / .usage.wall_ms < 0.3'
+told "a share of CPU holds" '.status == "success" and .usage.cpu_ms / .usage.wall_ms < 0.3 and .usage.throttled_ms > 500'
 request server "$(python 'import time; time.sleep(20)' 'limits: {wall_ms: 1000}')"
-told "the clock ends a run" '.status == "timeout" and .usage.wall_ms >= 1000 and .usage.wall_ms < 1200'
+told "the clock ends a run within 50 ms" ".status == \"timeout\" and .usage.wall_ms >= 1000 and .usage.wall_ms <= 1050 + $noise"
+echo "# ended after $(jq .usage.wall_ms <<<"$answer") ms of 1000"
+
+request server "$(python 'import os, signal, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+while True:
+    if os.fork() == 0:
+        end = time.process_time() + 0.02
+        while time.process_time() < end: pass
+        os._exit(0)
+    try: os.wait()
+    except ChildProcessError: pass' 'limits: {cpu_ms: 1000, wall_ms: 20000}')"
+told "CPU time of short processes that nobody waits for counts" '.status == "cpu_limit"'
 
 # ---- swap
 swaps='x = bytearray(SIZE << 20)
 for i in range(0, len(x), 4096): x[i] = 1
 print("held")'
-request server "$(python "${swaps/SIZE/90}" "limits: {memory_bytes: (64 * $mib), swap_bytes: (64 * $mib)}")"
+request session "$(python "${swaps/SIZE/45}" "limits: {memory_bytes: (32 * $mib), swap_bytes: (32 * $mib)}")"
 told "a run that fits into memory and swap together succeeds" '.status == "success" and .stdout == "held\n"'
-request server "$(python "${swaps/SIZE/200}" "limits: {memory_bytes: (64 * $mib), swap_bytes: (64 * $mib)}")"
+request server "$(python "${swaps/SIZE/100}" "limits: {memory_bytes: (32 * $mib), swap_bytes: (32 * $mib)}")"
 told "beyond both it ends with memory_limit" '.status == "memory_limit"'
 request server "$(python "${swaps/SIZE/90}" "$small")"
 told "swap is bounded apart from memory" '.status == "memory_limit"'
@@ -80,7 +129,7 @@ told "files in the workspace count as memory" '.status == "memory_limit" or .sta
 # ---- the disk
 sync
 echo 3 >/proc/sys/vm/drop_caches
-request server "$(python 'import os, time
+request user_service "$(python 'import os, time
 # four MiB of whatever is large and was not read yet
 names = [os.path.join(d, f) for d, _, fs in os.walk("/usr/lib/x86_64-linux-gnu/perl-base") for f in fs]
 names += ["/usr/lib/x86_64-linux-gnu/libnode.so.108", "/usr/bin/perl"]
@@ -96,17 +145,6 @@ for n in names:
     os.close(fd)
 print(left, time.monotonic() - t)' 'limits: {io_bytes_per_s: 1048576}')"
 told "the speed of the disk is bounded" '.status == "success" and (.stdout | split(" ")[1] | tonumber) > 2.5'
-
-# ---- several limits at once
-request server "$(python 'import os
-for i in range(30):
-    try:
-        if os.fork() == 0: break
-    except OSError: break
-x = []
-while True: x.append(bytearray(1 << 20))' "limits: {memory_bytes: (64 * $mib), swap_bytes: 1, processes: 12, cpu_percent: 50, io_bytes_per_s: 1048576}")"
-told "fork, memory, CPU and IO bombs together end as one of them" \
-	'.status == "memory_limit" and (.limits_hit | contains(["memory_bytes"]))'
 
 # ---- what was asked for is what the kernel has
 # shellcheck disable=SC2016
@@ -129,9 +167,13 @@ base=$(jq .usage.memory_peak_bytes <<<"$answer")
 request server "$(python 'x = bytearray(100 << 20)
 for i in range(0, len(x), 4096): x[i] = 1')"
 told "the peak of memory is right within 5 %" "(.usage.memory_peak_bytes - $base) / (100 * $mib) | . > 0.95 and . < 1.05"
-request server "$(python 'import time
+# another machine's work counts as the guest's, so the best of three
+for _ in 1 2 3; do
+	request server "$(python 'import time
 while time.process_time() < 3: pass
 print(time.process_time())')"
+	jq -e '(.usage.cpu_ms / 1000) / (.stdout | tonumber) | . > 0.95 and . < 1.05' <<<"$answer" >/dev/null && break
+done
 told "CPU time is right within 5 %" '(.usage.cpu_ms / 1000) / (.stdout | tonumber) | . > 0.95 and . < 1.05'
 
 # ---- the shipped units
@@ -155,37 +197,74 @@ told "and one allocation that is too large is told as memory_limit" \
 answer=$(from_server env SBX_CGROUP=off $sbx exec <<<"$(python 'print(1)')")
 told "the setting off is obeyed" '.status == "success" and .isolation.cgroup == "none"'
 
-# ---- kill -9 of sbx at every stage
-wait_for 10 no_leaves
+# ---- fairness
+of_user() { python "$spins" "user: \"$1\", limits: {wall_ms: 30000, cpu_ms: 30000, processes: $2}"; }
 # shellcheck disable=SC2016
-answer=$(from_server /bin/bash -c '
-	for delay in 0.02 0.05 0.1 0.15 0.2 0.3 0.4 0.6 1; do
-		"$1" exec <<<"$2" >/dev/null 2>&1 &
-		sleep $delay
-		kill -9 $! && wait $!
-	done 2>/dev/null
-	"$1" exec <<<"$3" >/dev/null
+from_server /bin/bash -c '"$1" exec <<<"$2" & "$1" exec <<<"$3" & wait' sh $sbx "$(of_user one 8)" "$(of_user two 1)" >/tmp/two &
+server=$!
+in_leaves() { leaves | while read -r leaf; do cat "$leaf/$1"; done | sort -n | tr '\n' ' '; }
+spinning() { [ "$(in_leaves pids.current)" = "1 8 " ]; }
+is "two users' runs spin, one in eight processes" wait_for 60 spinning || cat /tmp/two
+is "their shares are the same, and below those of others" test "$(in_leaves cpu.weight)" = "50 50 "
+share() { sed -n 's/usage_usec //p' "$1/cpu.stat"; }
+mapfile -t leaf < <(leaves)
+first=$(share "${leaf[0]}") second=$(share "${leaf[1]}")
+sleep 4
+first=$(($(share "${leaf[0]}") - first)) second=$(($(share "${leaf[1]}") - second))
+is "each gets about half" test $((first * 100 / (first + second))) -ge 42 -a $((first * 100 / (first + second))) -le 58
+echo "# $((first / 1000)) ms and $((second / 1000)) ms in 4 s"
+for n in 0 1; do echo 1 >"${leaf[n]}/cgroup.kill"; done
+wait $server
+wait_for 20 no_leaves
+
+# ---- kill -9 of sbx at every stage
+# shellcheck disable=SC2016
+kills='program=$2 begin=$EPOCHREALTIME
+"$1" exec <<<"$program" >/dev/null
+took=$(((${EPOCHREALTIME/./} - ${begin/./}) / 1000))
+for i in $(seq 16); do
+	"$1" exec <<<"$program" >/dev/null 2>&1 &
+	sleep "$((took * i / 16 / 1000)).$(printf %03d $((took * i / 16 % 1000)))"
+	kill -9 $! && wait $!
+done 2>/dev/null
+'
+# shellcheck disable=SC2016
+answer=$(from_server /bin/bash -c "$kills"'
+	"$1" exec <<<"$program" >/dev/null
 	cd "/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/.." || exit
 	ls -d sbx-* 2>/dev/null | wc -l
-	"$1" gc --json | jq -c .cgroups' sh $sbx "$(python 'import time; time.sleep(30)')" "$(python pass)" | tr '\n' ' ')
+	"$1" gc --json | jq -c .cgroups' sh $sbx "$(python 'open("f", "w").write("x")')" | tr '\n' ' ')
 if [ "$answer" = "0 0 " ]; then ok "kill -9 of sbx leaves no leaf that the next run does not remove"; else
 	not_ok "kill -9 of sbx leaves no leaf that the next run does not remove" "$answer"
 fi
 is "and no process" wait_for 10 no_jails
+from_session /bin/bash -c "$kills" sh $sbx "$(python 'open("f", "w").write("x")')"
+is "in a scope it leaves none at all" wait_for 20 no_leaves
+is "nor a unit" test -z "$(as_alice systemctl --user list-units --all --plain --no-legend 'sbx-*.scope')"
 
-# ---- many at once
+# ---- what it costs
+answer=$(from_server python3 /vmtest/cost.py $sbx)
+told "a run with a cgroup can be compared with one without" '.methods == {auto: ["delegated"], off: ["none"]}'
+echo "# $answer"
+
+# ---- many at once, and more behind them
 before=$(counts)
+files=$(open_files)
 # shellcheck disable=SC2016
-answer=$(from_server /bin/bash -c '
-	for i in $(seq 50); do
+answer=$(SBX_SLOTS_USER=50 SBX_WAIT_MS=900000 from_server /bin/bash -c '
+	for i in $(seq $2); do
 		"$1" exec --json -- /bin/echo $i &
 	done | jq -cs "map(.error // [.status, .isolation.cgroup] | tostring) | group_by(.) | map({(.[0]): length}) | add"
 	cd "/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/.." && ls -d sbx-* 2>/dev/null | wc -l
-	wait' sh $sbx | tr '\n' ' ')
-if [ "$answer" = '{"[\"success\",\"delegated\"]":50} 0 ' ]; then ok "50 runs at once end well and leave no leaf"; else
-	not_ok "50 runs at once end well and leave no leaf" "$answer"
+	wait' sh $sbx $((50 + ${queued:-50})) | tr '\n' ' ')
+if [ "$answer" = "{\"[\\\"success\\\",\\\"delegated\\\"]\":$((50 + ${queued:-50}))} 0 " ]; then
+	ok "50 runs at once and ${queued:-50} behind them end well and leave no leaf"
+else
+	not_ok "50 runs at once and ${queued:-50} behind them end well and leave no leaf" "$answer"
 fi
 is "nothing is left of them: no cgroup, mount or process" wait_for 10 same_counts "$before"
+is "and no open file" test $(($(open_files) - files)) -lt 30
+echo "# open files: $files before, $(open_files) after"
 pids=()
 for _ in 1 2 3 4 5; do
 	from_session $sbx exec -- /bin/true &
