@@ -150,7 +150,7 @@ static int put_session(struct export *e, struct session *session, struct err *er
 	int done;
 
 	id_new(hold.exec);
-	if (stage_make(session, NULL, 0, &hold, err) < 0) {
+	if (stage_make(session, NULL, 0, 0, &hold, err) < 0) {
 		stage_done(&hold);
 		return -1;
 	}

@@ -178,7 +178,8 @@ int libs_list(struct call *call, const char *name, const char *only, json_t **re
 }
 
 /* --- layers -------------------------------------------------------------------------------------- */
-static int put_layers(const struct config *config, const char *profile, bool is_checking, json_t *list, struct err *err)
+static int put_layers(const struct config *config, const char *profile, bool is_checking, json_t *list,
+		      struct err *err)
 {
 	struct layer *layers;
 	size_t count, i;
@@ -274,7 +275,7 @@ static bool is_action(const char *word)
 }
 
 /* [ACTION] [PROFILE [NAME]] */
-static int take_operands(const struct call *call, struct request *r, struct err *err)
+static int take_operands(struct request *r, struct err *err)
 {
 	char **words = r->operands, **seats[] = { (char **)&r->profile, (char **)&r->name };
 	size_t i = 0, k;
@@ -285,8 +286,7 @@ static int take_operands(const struct call *call, struct request *r, struct err 
 		free(*seats[k]);
 		*seats[k] = strdup(words[i++]);
 	}
-	return words && words[i] ? err_set(err, ERR_USAGE, "too many operands") : call->is_request || !r->name || r->profile ? 0 :
-	       err_set(err, ERR_USAGE, "a profile is needed");
+	return words && words[i] ? err_set(err, ERR_USAGE, "too many operands") : 0;
 }
 
 static int run(struct call *call, json_t *request, json_t **ret, struct err *err)
@@ -296,7 +296,7 @@ static int run(struct call *call, json_t *request, json_t **ret, struct err *err
 	const char *action;
 
 	if (done == 0)
-		done = take_operands(call, &r, err);
+		done = take_operands(&r, err);
 	action = r.action ? r.action : "ls";
 	if (done < 0) {
 		;

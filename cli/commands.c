@@ -14,15 +14,18 @@
 
 enum { WORDS_MAX = 256 };
 
-static const char *const program_dirs[] = { "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/usr/games",
-					    "/usr/local/games", "/bin", "/sbin", "/opt/sbx/bin" };
+static const char *const program_dirs[] = {
+	"/usr/bin",         "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/usr/games",
+	"/usr/local/games", "/bin",      "/sbin",          "/opt/sbx/bin"
+};
 enum { PROGRAM_DIRS = sizeof(program_dirs) / sizeof(program_dirs[0]) };
 
 /* What starts any program at all: no class means these. */
-static const char *const loaders[] = { "/lib64/ld-linux*.so.*", "/lib/ld-linux*.so.*", "/lib/*-linux-*/ld-linux*.so.*",
-				       "/lib/ld-musl-*.so.1", "/lib64/ld64.so.*" };
+static const char *const loaders[] = { "/lib64/ld-linux*.so.*", "/lib/ld-linux*.so.*",
+				       "/lib/*-linux-*/ld-linux*.so.*", "/lib/ld-musl-*.so.1",
+				       "/lib64/ld64.so.*" };
 
-/* --- the profile's words ------------------------------------------------------------------------- */
+/* --- the profile's words --------------------------------------------------------------------- */
 static int check_list(json_t *list, const char *name, struct err *err)
 {
 	json_t *v;
@@ -33,10 +36,13 @@ static int check_list(json_t *list, const char *name, struct err *err)
 	json_array_foreach(list, i, v) {
 		const char *word = json_string_value(v);
 
-		if (word && *word == '/' && !strstr(word, "..") && !strpbrk(word, "*?[") && strlen(word) < 1000)
+		if (word && *word == '/' && !strstr(word, "..") && !strpbrk(word, "*?[") &&
+		    strlen(word) < 1000)
 			continue;
 		if (!word || !command_class(word)) {
-			(void)err_set(err, ERR_CONFIG, "/commands/%s/%zu: no class of commands and no absolute path", name, i);
+			(void)err_set(err, ERR_CONFIG,
+				      "/commands/%s/%zu: no class of commands and no absolute path",
+				      name, i);
 			return err_hint(err, "the classes are in sbx-profile(5)");
 		}
 	}
@@ -52,9 +58,11 @@ int commands_check(json_t *commands, struct err *err)
 		return err_set(err, ERR_CONFIG, "/commands: must be an object");
 	json_object_foreach(commands, name, v)
 		if (strcmp(name, "deny") != 0 && strcmp(name, "allow") != 0)
-			return err_set(err, ERR_CONFIG, "/commands/%.40s: must be deny or allow", name);
-	return check_list(json_object_get(commands, "deny"), "deny", err) < 0 ? -1 :
-	       check_list(json_object_get(commands, "allow"), "allow", err);
+			return err_set(err, ERR_CONFIG, "/commands/%.40s: must be deny or allow",
+				       name);
+	return check_list(json_object_get(commands, "deny"), "deny", err) < 0 ?
+		       -1 :
+		       check_list(json_object_get(commands, "allow"), "allow", err);
 }
 
 static bool has_word(json_t *list, const char *word)
@@ -72,16 +80,17 @@ bool commands_deny_class(const struct profile *profile, const char *name)
 {
 	json_t *allow = json_object_get(profile->commands, "allow");
 
-	return has_word(json_object_get(profile->commands, "deny"), name) || (allow && !has_word(allow, name));
+	return has_word(json_object_get(profile->commands, "deny"), name) ||
+	       (allow && !has_word(allow, name));
 }
 
-/* --- which programs those are -------------------------------------------------------------------- */
-/* Every name of the directories of programs that a list means, as a path; of paths only those there. */
+/* --- which programs those are ---------------------------------------------------------------- */
+/* Every name of the directories of programs; of paths only those that are there. */
 struct finder {
 	int root;
-	char **dirs;		/* real paths, each once */
-	char **names[PROGRAM_DIRS];	/* of each */
-	char **loaders;		/* real paths */
+	char **dirs; /* real paths, each once */
+	char **names[PROGRAM_DIRS]; /* of each */
+	char **loaders; /* real paths */
 };
 
 static int find_loaders(struct finder *f)
@@ -141,7 +150,8 @@ static int find_names(const struct finder *f, const struct command_class *c, cha
 		for (k = 0; f->names[i][k]; k++) {
 			if (!command_class_has(c, f->names[i][k]))
 				continue;
-			(void)snprintf(path, sizeof(path), "%.3000s/%.255s", f->dirs[i], f->names[i][k]);
+			(void)snprintf(path, sizeof(path), "%.3000s/%.255s", f->dirs[i],
+				       f->names[i][k]);
 			if (view_append(ret, path) < 0)
 				return -1;
 		}
@@ -183,7 +193,8 @@ static int find_list(const struct finder *f, json_t *list, char ***ret)
 		if (!c)
 			failed = failed || find_paths(f, json_string_value(v), ret) < 0;
 		else
-			failed = failed || find_names(f, c, ret) < 0 || find_class_paths(f, c, ret) < 0;
+			failed = failed || find_names(f, c, ret) < 0 ||
+				 find_class_paths(f, c, ret) < 0;
 	}
 	return failed ? -1 : 0;
 }
@@ -194,7 +205,8 @@ static int find_others(const struct finder *f, json_t *allowed, char ***ret)
 	size_t i;
 
 	for (i = 0; command_classes[i].name; i++)
-		if (!has_word(allowed, command_classes[i].name) && find_class_paths(f, &command_classes[i], ret) < 0)
+		if (!has_word(allowed, command_classes[i].name) &&
+		    find_class_paths(f, &command_classes[i], ret) < 0)
 			return -1;
 	return 0;
 }
@@ -217,9 +229,10 @@ static int real_ends(int root, char *const *paths, char ***ret)
 	return 0;
 }
 
-/* --- deny ---------------------------------------------------------------------------------------- */
+/* --- deny ------------------------------------------------------------------------------------ */
 /* A program with several names in the file system: all of them, or one would be left. */
-static int cover_other_names(const struct finder *f, const char *path, const struct stat *st, struct spec *spec, struct err *err)
+static int cover_other_names(const struct finder *f, const char *path, const struct stat *st,
+			     struct spec *spec, struct err *err)
 {
 	char other[PATH_MAX];
 	struct stat have;
@@ -227,10 +240,13 @@ static int cover_other_names(const struct finder *f, const char *path, const str
 
 	for (i = 0; f->dirs[i]; i++)
 		for (k = 0; f->names[i][k]; k++) {
-			(void)snprintf(other, sizeof(other), "%.3000s/%.255s", f->dirs[i], f->names[i][k]);
-			if (fstatat(f->root, other + 1, &have, AT_SYMLINK_NOFOLLOW) == 0 && have.st_ino == st->st_ino &&
-			    have.st_dev == st->st_dev && strcmp(other, path) != 0 &&
-			    view_mount(spec, other, NULL, VIEW_EMPTY | VIEW_FILE | VIEW_OPTIONAL, err) < 0)
+			(void)snprintf(other, sizeof(other), "%.3000s/%.255s", f->dirs[i],
+				       f->names[i][k]);
+			if (fstatat(f->root, other + 1, &have, AT_SYMLINK_NOFOLLOW) == 0 &&
+			    have.st_ino == st->st_ino && have.st_dev == st->st_dev &&
+			    strcmp(other, path) != 0 &&
+			    view_mount(spec, other, NULL, VIEW_EMPTY | VIEW_FILE | VIEW_OPTIONAL,
+				       err) < 0)
 				return -1;
 		}
 	return 0;
@@ -238,7 +254,7 @@ static int cover_other_names(const struct finder *f, const char *path, const str
 
 /* Programs that must stay, since to deny another name of theirs would take what nobody has denied. */
 struct kept {
-	const char *path, *class;	/* class NULL: of this run */
+	const char *path, *class; /* class NULL: of this run */
 	dev_t dev;
 	ino_t ino;
 };
@@ -246,8 +262,10 @@ enum { KEPT = 5 };
 
 static void find_kept(const struct finder *f, const struct spec *spec, struct kept *ret)
 {
-	const struct kept all[KEPT] = { { .path = spec->argv[0] }, { .path = spec->compile ? spec->compile[0] : NULL },
-					{ .path = "/bin/sh", .class = "shell" }, { .path = "/usr/bin/env", .class = "basic" },
+	const struct kept all[KEPT] = { { .path = spec->argv[0] },
+					{ .path = spec->compile ? spec->compile[0] : NULL },
+					{ .path = "/bin/sh", .class = "shell" },
+					{ .path = "/usr/bin/env", .class = "basic" },
 					{ .path = "/bin/ls", .class = "basic" } };
 	size_t i;
 
@@ -263,8 +281,8 @@ static void find_kept(const struct finder *f, const struct spec *spec, struct ke
 	}
 }
 
-static int check_kept(const struct profile *profile, const struct kept *kept, const char *path, const struct stat *st,
-		      struct err *err)
+static int check_kept(const struct profile *profile, const struct kept *kept, const char *path,
+		      const struct stat *st, struct err *err)
 {
 	size_t i;
 
@@ -272,33 +290,38 @@ static int check_kept(const struct profile *profile, const struct kept *kept, co
 		if (kept[i].ino != st->st_ino || kept[i].dev != st->st_dev)
 			continue;
 		if (!kept[i].class)
-			return err_set(err, ERR_POLICY, "the profile '%s' does not allow '%s'", profile->name, kept[i].path);
+			return err_set(err, ERR_POLICY, "the profile '%s' does not allow '%s'",
+				       profile->name, kept[i].path);
 		if (!commands_deny_class(profile, kept[i].class))
-			return err_set(err, ERR_CONFIG, "profile '%s': /commands: '%s' cannot be denied, it is the same program as "
-				       "'%s'", profile->name, path, kept[i].path);
+			return err_set(
+				err, ERR_CONFIG,
+				"profile '%s': /commands: '%s' cannot be denied, it is the same program as "
+				"'%s'",
+				profile->name, path, kept[i].path);
 	}
 	return 0;
 }
 
-static int cover(const struct profile *profile, const struct finder *f, const struct kept *kept, const char *path,
-		 struct spec *spec, struct err *err)
+static int cover(const struct profile *profile, const struct finder *f, const struct kept *kept,
+		 const char *path, struct spec *spec, struct err *err)
 {
 	AUTO_FD int fd = view_open(f->root, path, O_PATH);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return 0;	/* gone meanwhile */
+		return 0; /* gone meanwhile */
 	if (S_ISDIR(st.st_mode))
 		return view_mount(spec, path, NULL, VIEW_EMPTY | VIEW_OPTIONAL, err);
 	if (view_has(f->loaders, path))
-		return 0;	/* /usr/bin/ld.so leads to it */
+		return 0; /* /usr/bin/ld.so leads to it */
 	if (check_kept(profile, kept, path, &st, err) < 0 ||
 	    view_mount(spec, path, NULL, VIEW_EMPTY | VIEW_FILE | VIEW_OPTIONAL, err) < 0)
 		return -1;
 	return st.st_nlink > 1 ? cover_other_names(f, path, &st, spec, err) : 0;
 }
 
-static int deny(const struct profile *profile, const struct finder *f, char *const *ends, struct spec *spec, struct err *err)
+static int deny(const struct profile *profile, const struct finder *f, char *const *ends,
+		struct spec *spec, struct err *err)
 {
 	struct kept kept[KEPT];
 	size_t i;
@@ -310,7 +333,7 @@ static int deny(const struct profile *profile, const struct finder *f, char *con
 	return 0;
 }
 
-/* --- allow --------------------------------------------------------------------------------------- */
+/* --- allow ----------------------------------------------------------------------------------- */
 static bool is_program_dir(const struct finder *f, const char *path)
 {
 	size_t len = (size_t)(strrchr(path, '/') - path), i;
@@ -321,14 +344,15 @@ static bool is_program_dir(const struct finder *f, const char *path)
 	return false;
 }
 
-static int put_program(const struct finder *f, const char *path, unsigned int from, struct spec *spec, struct err *err)
+static int put_program(const struct finder *f, const char *path, unsigned int from,
+		       struct spec *spec, struct err *err)
 {
 	char target[PATH_MAX];
 	struct stat st;
 	ssize_t n;
 
 	if (!is_program_dir(f, path) || fstatat(f->root, path + 1, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0;	/* elsewhere nothing is covered */
+		return 0; /* elsewhere nothing is covered */
 	if (S_ISREG(st.st_mode))
 		return view_mount(spec, path, NULL, from | VIEW_FILE | VIEW_EXEC, err);
 	n = S_ISLNK(st.st_mode) ? readlinkat(f->root, path + 1, target, sizeof(target) - 1) : -1;
@@ -337,8 +361,8 @@ static int put_program(const struct finder *f, const char *path, unsigned int fr
 }
 
 /* names: links, too; ends: what they lead to. */
-static int allow(const struct finder *f, char *const *names, char *const *ends, unsigned int from, struct spec *spec,
-		 struct err *err)
+static int allow(const struct finder *f, char *const *names, char *const *ends, unsigned int from,
+		 struct spec *spec, struct err *err)
 {
 	size_t i;
 
@@ -362,24 +386,29 @@ static int allow(const struct finder *f, char *const *names, char *const *ends, 
 }
 
 /* The program of a language is what the profile lets it be; a command of the request must be listed. */
-static int add_own(const struct profile *profile, const struct finder *f, bool is_language, const struct spec *spec, char ***names,
-		   struct err *err)
+static int add_own(const struct profile *profile, const struct finder *f, bool is_language,
+		   const struct spec *spec, char ***names, struct err *err)
 {
 	const char *programs[] = { spec->argv[0], spec->compile ? spec->compile[0] : NULL };
 	char **ends = NULL, **own = NULL;
 	int failed = 0;
 	size_t i;
 
+	if (!programs[0])
+		return 0;
 	for (i = 0; i < 2 && !failed; i++)
 		if (programs[i] && is_language)
-			failed = view_append(names, programs[i]) < 0 ? err_sys(err, ERR_INTERNAL, "allocate") : 0;
+			failed = view_append(names, programs[i]) < 0 ?
+					 err_sys(err, ERR_INTERNAL, "allocate") :
+					 0;
 	if (!failed && !is_language && strncmp(programs[0], "/run/sbx/", 9) != 0) {
 		(void)real_ends(f->root, *names, &ends);
 		(void)view_append(&own, programs[0]);
 		char **real = NULL;
 		(void)real_ends(f->root, own, &real);
 		if (real && real[0] && !view_has(ends, real[0]))
-			failed = err_set(err, ERR_POLICY, "the profile '%s' does not allow '%s'", profile->name, programs[0]);
+			failed = err_set(err, ERR_POLICY, "the profile '%s' does not allow '%s'",
+					 profile->name, programs[0]);
 		json_strings_free(real);
 		json_strings_free(own);
 		json_strings_free(ends);
@@ -401,9 +430,11 @@ static void keep_allowed(char ***bad, char *const *ends)
 		(*bad)[n] = NULL;
 }
 
-int commands_view(const struct profile *profile, int root, bool is_image, bool is_language, struct spec *spec, struct err *err)
+int commands_view(const struct profile *profile, int root, bool is_image, bool is_language,
+		  struct spec *spec, struct err *err)
 {
-	json_t *allowed = json_object_get(profile->commands, "allow"), *denied = json_object_get(profile->commands, "deny");
+	json_t *allowed = json_object_get(profile->commands, "allow"),
+	       *denied = json_object_get(profile->commands, "deny");
 	char **names = NULL, **ends = NULL, **bad = NULL, **bad_ends = NULL;
 	struct finder f;
 	int failed;
@@ -412,8 +443,9 @@ int commands_view(const struct profile *profile, int root, bool is_image, bool i
 		return 0;
 	failed = finder_init(&f, root, err);
 	if (!failed && allowed) {
-		failed = find_list(&f, allowed, &names) < 0 ? err_sys(err, ERR_INTERNAL, "allocate") :
-			 add_own(profile, &f, is_language, spec, &names, err);
+		failed = find_list(&f, allowed, &names) < 0 ?
+				 err_sys(err, ERR_INTERNAL, "allocate") :
+				 add_own(profile, &f, is_language, spec, &names, err);
 		if (!failed && real_ends(root, names, &ends) < 0)
 			failed = err_sys(err, ERR_INTERNAL, "allocate");
 		if (!failed)
@@ -435,7 +467,7 @@ int commands_view(const struct profile *profile, int root, bool is_image, bool i
 	return failed;
 }
 
-/* --- why a program could not be started ---------------------------------------------------------- */
+/* --- why a program could not be started ------------------------------------------------------ */
 static bool is_program(int root, const char *leaf)
 {
 	char path[PATH_MAX];
@@ -469,14 +501,17 @@ static bool is_in_list(json_t *list, const char *leaf, const char **ret_class)
 
 static bool tell(const struct profile *profile, int root, const char *leaf, char *ret, size_t size)
 {
-	json_t *denied = json_object_get(profile->commands, "deny"), *allowed = json_object_get(profile->commands, "allow");
+	json_t *denied = json_object_get(profile->commands, "deny"),
+	       *allowed = json_object_get(profile->commands, "allow");
 	const char *name = NULL;
 
 	if (is_in_list(denied, leaf, &name))
-		(void)snprintf(ret, size, "the profile '%s' does not allow '%s'%s%s", profile->name, leaf,
-			       name ? ", which is of the class " : "", name ? name : "");
+		(void)snprintf(ret, size, "the profile '%s' does not allow '%s'%s%s", profile->name,
+			       leaf, name ? ", which is of the class " : "", name ? name : "");
 	else if (allowed && !is_in_list(allowed, leaf, &name) && is_program(root, leaf))
-		(void)snprintf(ret, size, "'%s' is not one of the commands that the profile '%s' allows", leaf, profile->name);
+		(void)snprintf(ret, size,
+			       "'%s' is not one of the commands that the profile '%s' allows", leaf,
+			       profile->name);
 	else
 		return false;
 	return true;
@@ -484,7 +519,8 @@ static bool tell(const struct profile *profile, int root, const char *leaf, char
 
 static bool is_complaint(const char *line, size_t len)
 {
-	static const char *const words[] = { "ermission denied", "not found", "No such file", "EACCES", "ENOENT" };
+	static const char *const words[] = { "ermission denied", "not found", "No such file",
+					     "EACCES", "ENOENT" };
 	size_t i;
 
 	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -493,7 +529,8 @@ static bool is_complaint(const char *line, size_t len)
 	return false;
 }
 
-bool commands_hint(const struct profile *profile, int root, const char *errors, char *ret, size_t size)
+bool commands_hint(const struct profile *profile, int root, const char *errors, char *ret,
+		   size_t size)
 {
 	static const char ends[] = " \t:'\"`/,()[]\n";
 	size_t len, n, at;
@@ -508,7 +545,10 @@ bool commands_hint(const struct profile *profile, int root, const char *errors, 
 		for (at = 0; at < len; at += n + 1) {
 			n = strcspn(errors + at, ends);
 			(void)snprintf(leaf, sizeof(leaf), "%.*s", (int)n, errors + at);
-			if (n && n < sizeof(leaf) && strspn(leaf, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-") == n &&
+			if (n && n < sizeof(leaf) &&
+			    strspn(leaf,
+				   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-") ==
+				    n &&
 			    tell(profile, root, leaf, ret, size))
 				return true;
 		}

@@ -17,11 +17,20 @@
 
 enum { LOCK_MAX = 64 << 10, DEPTH_MAX = 24 };
 
-#define S(m, hi) JSON_FIELD(layer, m, .kind = JSON_KIND_STRING, .required = true, .min = 1, .max = (hi))
+#define S(m, hi) \
+	JSON_FIELD(layer, m, .kind = JSON_KIND_STRING, .required = true, .min = 1, .max = (hi))
 static const struct json_field lock_fields[] = {
 	JSON_FIELD(layer, v, .kind = JSON_KIND_INT, .required = true, .min = 1, .max = 1),
-	S(profile, 64), S(kind, 8), S(name, 200), S(version, 100), S(file, 255), S(sha256, 64), S(tree, 64), S(stamp, 64),
-	S(added, 40), JSON_FIELD(layer, files, .kind = JSON_KIND_INT, .required = true, .max = 1000000),
+	S(profile, 64),
+	S(kind, 8),
+	S(name, 200),
+	S(version, 100),
+	S(file, 255),
+	S(sha256, 64),
+	S(tree, 64),
+	S(stamp, 64),
+	S(added, 40),
+	JSON_FIELD(layer, files, .kind = JSON_KIND_INT, .required = true, .max = 1000000),
 	JSON_FIELD(layer, bytes, .kind = JSON_KIND_INT, .required = true, .max = (int64_t)1 << 44),
 };
 enum { LOCK_FIELDS = sizeof(lock_fields) / sizeof(lock_fields[0]) };
@@ -31,7 +40,7 @@ int layers_open(const struct config *config, const char *profile, bool make)
 	AUTO_FD int all = -1;
 
 	if (make)
-		(void)call_make_path(config->layers, NULL);	/* shows below */
+		(void)call_make_path(config->layers, NULL); /* shows below */
 	all = open(config->layers, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (all < 0 || !profile)
 		return take_fd(&all);
@@ -40,7 +49,7 @@ int layers_open(const struct config *config, const char *profile, bool make)
 	return io_open_dir(all, profile);
 }
 
-/* --- sums ---------------------------------------------------------------------------------------- */
+/* --- sums -------------------------------------------------------------------------------------- */
 struct sums {
 	struct sha256_ctx content, stamp;
 	bool is_reading;
@@ -71,20 +80,24 @@ static int sum_entry(struct sums *s, int dir, const char *leaf, int depth, struc
 
 	if (fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(err, ERR_CORRUPT, "look at '%.100s'", leaf);
-	if ((st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & (S_IWGRP | S_IWOTH | S_ISUID | S_ISGID)) ||
+	if ((st.st_uid != geteuid() && st.st_uid != 0) ||
+	    (st.st_mode & (S_IWGRP | S_IWOTH | S_ISUID | S_ISGID)) ||
 	    !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
 		return err_set(err, ERR_CORRUPT, "'%.100s' has another owner, mode or type", leaf);
 	n = snprintf(line, sizeof(line), "%d %s %o %lld\n", depth, leaf, st.st_mode,
 		     S_ISREG(st.st_mode) ? (long long)st.st_size : 0);
 	sha256_update(&s->content, (size_t)n + 1, (const uint8_t *)line);
 	sha256_update(&s->stamp, (size_t)n + 1, (const uint8_t *)line);
-	n = snprintf(line, sizeof(line), "%llu %u %lld.%09ld %lld.%09ld\n", (unsigned long long)st.st_ino, st.st_uid,
-		     (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+	n = snprintf(line, sizeof(line), "%llu %u %lld.%09ld %lld.%09ld\n",
+		     (unsigned long long)st.st_ino, st.st_uid, (long long)st.st_mtim.tv_sec,
+		     st.st_mtim.tv_nsec, (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
 	sha256_update(&s->stamp, (size_t)n, (const uint8_t *)line);
 	if (S_ISREG(st.st_mode)) {
 		s->files++;
 		s->bytes += st.st_size;
-		return !s->is_reading || sum_file(s, dir, leaf) == 0 ? 0 : err_sys(err, ERR_CORRUPT, "read '%.100s'", leaf);
+		return !s->is_reading || sum_file(s, dir, leaf) == 0 ?
+			       0 :
+			       err_sys(err, ERR_CORRUPT, "read '%.100s'", leaf);
 	}
 	AUTO_FD int below = io_open_dir(dir, leaf);
 	if (below < 0 || depth >= DEPTH_MAX)
@@ -95,16 +108,19 @@ static int sum_entry(struct sums *s, int dir, const char *leaf, int depth, struc
 static int sum_dir(struct sums *s, int dir, int depth, struct err *err)
 {
 	char **names = view_names(dir, ".");
-	int failed = names ? 0 : err_sys(err, ERR_CORRUPT, "read a directory");
+	int failed = 0;
 	size_t i;
 
+	if (!names)
+		return err_sys(err, ERR_CORRUPT, "read a directory");
 	for (i = 0; !failed && names[i]; i++)
 		failed = sum_entry(s, dir, names[i], depth, err);
 	json_strings_free(names);
 	return failed;
 }
 
-int layer_sums(int tree, char *sum, char *stamp, int64_t *ret_files, int64_t *ret_bytes, struct err *err)
+int layer_sums(int tree, char *sum, char *stamp, int64_t *ret_files, int64_t *ret_bytes,
+	       struct err *err)
 {
 	struct sums s = { .is_reading = sum != NULL };
 
@@ -120,7 +136,7 @@ int layer_sums(int tree, char *sum, char *stamp, int64_t *ret_files, int64_t *re
 	return 0;
 }
 
-/* --- locks --------------------------------------------------------------------------------------- */
+/* --- locks ------------------------------------------------------------------------------------- */
 static void layer_done(struct layer *layer)
 {
 	json_release(lock_fields, LOCK_FIELDS, layer);
@@ -138,9 +154,10 @@ void layers_free(struct layer *layers, size_t count)
 
 json_t *layer_json(const struct layer *layer)
 {
-	return json_pack("{s:s*,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I}", "layer", layer->id, "profile", layer->profile,
-			 "kind", layer->kind, "name", layer->name, "version", layer->version, "file", layer->file,
-			 "sha256", layer->sha256, "added", layer->added, "files", (json_int_t)layer->files, "bytes",
+	return json_pack("{s:s*,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I}", "layer", layer->id,
+			 "profile", layer->profile, "kind", layer->kind, "name", layer->name,
+			 "version", layer->version, "file", layer->file, "sha256", layer->sha256,
+			 "added", layer->added, "files", (json_int_t)layer->files, "bytes",
 			 (json_int_t)layer->bytes);
 }
 
@@ -171,23 +188,30 @@ static int load_one(int all, const char *id, struct layer *ret, struct err *err)
 	(void)snprintf(path, sizeof(path), "%.255s/lock.json", id);
 	AUTO_FREE char *text = io_read_file(all, path, LOCK_MAX, &len);
 	AUTO_JSON json_t *doc = text ? json_parse(text, len, err) : NULL;
-	if (!doc || json_decode(doc, lock_fields, LOCK_FIELDS, ret, "", err) < 0 || !is_kind(ret->kind))
+	if (!doc || json_decode(doc, lock_fields, LOCK_FIELDS, ret, "", err) < 0 ||
+	    !is_kind(ret->kind))
 		return err_set(err, ERR_CORRUPT, "the lock of layer '%.200s' cannot be read", id);
 	ret->id = strdup(id);
 	return ret->id ? 0 : err_sys(err, ERR_INTERNAL, "allocate");
 }
 
-int layers_load(const struct config *config, const char *profile, struct layer **ret, size_t *ret_count,
-		struct err *err)
+int layers_load(const struct config *config, const char *profile, struct layer **ret,
+		size_t *ret_count, struct err *err)
 {
 	AUTO_FD int all = layers_open(config, profile, false);
+	bool is_none = all < 0 && errno == ENOENT;
 	char **names = all < 0 ? NULL : view_names(all, ".");
-	struct layer *layers = calloc(json_strings_count(names) + 1, sizeof(*layers));
+	struct layer *layers;
 	size_t n = 0, i;
-	int failed = layers ? 0 : err_sys(err, ERR_INTERNAL, "allocate");
+	int failed = 0;
 
-	if (!failed && all < 0 && errno != ENOENT)
-		failed = err_sys(err, ERR_STORAGE, "open '%s/%s'", config->layers, profile);
+	if (!names && !is_none)
+		return err_sys(err, ERR_STORAGE, "open '%s/%s'", config->layers, profile);
+	layers = calloc(json_strings_count(names) + 1, sizeof(*layers));
+	if (!layers) {
+		json_strings_free(names);
+		return err_sys(err, ERR_INTERNAL, "allocate");
+	}
 	for (i = 0; !failed && names && names[i]; i++)
 		if (names[i][0] != '.')
 			failed = load_one(all, names[i], &layers[n++], err);
@@ -203,10 +227,15 @@ int layers_load(const struct config *config, const char *profile, struct layer *
 
 static int is_other(const struct layer *layer, struct err *err)
 {
-	(void)err_set(err, ERR_CORRUPT, "layer '%s' of profile '%s' is not as it was added%s%.200s", layer->id,
-		      layer->profile, err->msg[0] ? ": " : "", err->msg);
-	return err_hint(err, "'sbx libs check %s' reads every byte; 'sbx libs rm' and 'sbx libs add' make it anew",
-			layer->profile);
+	char why[sizeof(err->msg)];
+
+	(void)snprintf(why, sizeof(why), "%s", err->msg);
+	(void)err_set(err, ERR_CORRUPT, "layer '%s' of profile '%s' is not as it was added%s%s",
+		      layer->id, layer->profile, why[0] ? ": " : "", why);
+	return err_hint(
+		err,
+		"'sbx libs check %s' reads every byte; 'sbx libs rm' and 'sbx libs add' make it anew",
+		layer->profile);
 }
 
 static int open_tree_of(const struct config *config, const struct layer *layer)
@@ -224,7 +253,8 @@ static int check_stamp(const struct config *config, const struct layer *layer, s
 	int64_t files, bytes;
 	char stamp[65];
 
-	if (tree < 0 || layer_sums(tree, NULL, stamp, &files, &bytes, err) < 0 || strcmp(stamp, layer->stamp) != 0)
+	if (tree < 0 || layer_sums(tree, NULL, stamp, &files, &bytes, err) < 0 ||
+	    strcmp(stamp, layer->stamp) != 0)
 		return is_other(layer, err);
 	return 0;
 }
@@ -238,13 +268,14 @@ int layer_check(const struct config *config, const struct layer *layer, struct e
 	struct layer now = *layer;
 	int64_t files, bytes;
 
-	if (tree < 0 || dir < 0 || layer_sums(tree, sum, stamp, &files, &bytes, err) < 0 || strcmp(sum, layer->tree) != 0)
+	if (tree < 0 || dir < 0 || layer_sums(tree, sum, stamp, &files, &bytes, err) < 0 ||
+	    strcmp(sum, layer->tree) != 0)
 		return is_other(layer, err);
 	now.stamp = stamp;
 	return !strcmp(stamp, layer->stamp) ? 0 : layer_write_lock(dir, &now, err);
 }
 
-/* --- in the jail --------------------------------------------------------------------------------- */
+/* --- in the jail ------------------------------------------------------------------------------- */
 /* Appends dir to a variable that is a list with ':'. */
 static int extend(struct spec *spec, const char *name, const char *dir, struct err *err)
 {
@@ -262,7 +293,9 @@ static int extend(struct spec *spec, const char *name, const char *dir, struct e
 		return 0;
 	}
 	AUTO_FREE char *first = asprintf(&text, "%s=%s", name, dir) < 0 ? NULL : text;
-	return first && view_append(&spec->env, first) == 0 ? 0 : err_sys(err, ERR_INTERNAL, "allocate");
+	return first && view_append(&spec->env, first) == 0 ?
+		       0 :
+		       err_sys(err, ERR_INTERNAL, "allocate");
 }
 
 /* What of a layer's tree is put where: a directory of it, and the variable that names such. */
@@ -281,17 +314,21 @@ static const struct {
 	{ "deb", "usr/lib/ruby/vendor_ruby", "RUBYLIB" },
 };
 
-static int extend_all(struct spec *spec, int tree, const struct layer *layer, const char *target, struct err *err)
+static int extend_all(struct spec *spec, int tree, const struct layer *layer, const char *target,
+		      struct err *err)
 {
 	char path[PATH_MAX];
 	int failed = 0;
 	size_t i, k;
 
 	for (i = 0; i < sizeof(seats) / sizeof(seats[0]) && !failed; i++) {
-		char **found = strcmp(seats[i].kind, layer->kind) ? NULL : view_find(tree, seats[i].below, S_IFDIR);
+		char **found = strcmp(seats[i].kind, layer->kind) ?
+				       NULL :
+				       view_find(tree, seats[i].below, S_IFDIR);
 
 		for (k = 0; found && found[k] && !failed; k++) {
-			(void)snprintf(path, sizeof(path), "%.2000s%s", target, strcmp(found[k], "/") ? found[k] : "");
+			(void)snprintf(path, sizeof(path), "%.2000s%s", target,
+				       strcmp(found[k], "/") ? found[k] : "");
 			failed = extend(spec, seats[i].variable, path, err);
 		}
 		json_strings_free(found);
@@ -306,7 +343,8 @@ static int view_layer(struct exec *x, const struct layer *layer, struct err *err
 
 	if (tree < 0 || check_stamp(x->call->config, layer, err) < 0)
 		return err->code ? -1 : is_other(layer, err);
-	(void)snprintf(source, sizeof(source), "%.2000s/%s/%s/tree", x->call->config->layers, layer->profile, layer->id);
+	(void)snprintf(source, sizeof(source), "%.2000s/%s/%s/tree", x->call->config->layers,
+		       layer->profile, layer->id);
 	/* Node looks for node_modules in each directory up to the root, whatever asks */
 	if (!strcmp(layer->kind, "npm"))
 		(void)snprintf(target, sizeof(target), "/node_modules/%.200s", layer->name);
@@ -319,8 +357,8 @@ static int view_layer(struct exec *x, const struct layer *layer, struct err *err
 
 int layers_view(struct exec *x, struct err *err)
 {
-	struct layer *layers;
-	size_t count, i;
+	struct layer *layers = NULL;
+	size_t count = 0, i;
 	int failed = 0;
 
 	if (x->request->is_bare)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A layer is made of a file that nobody has read. It is unpacked in a jail by a script that refuses
- * what an honest package does not have; out of the jail come descriptors of regular files only, whose
- * names are checked once more here. Nothing of it stands in its place before all of it is there.
+ * what an honest package does not have; out of the jail come descriptors of regular files only,
+ * whose names are checked once more here. Nothing stands in its place before all of it is there.
  */
 #include "cleanup.h"
 #include "config.h"
@@ -26,17 +26,26 @@
 enum { PACKAGE_MAX = 1 << 30, SCRIPT_MAX = 1 << 20 };
 
 static const struct limits unpack_limits = {
-	.wall_ms = 300000, .cpu_ms = 300000, .compile_ms = 1000, .memory_bytes = 1 << 30, .processes = 16,
-	.open_files = 64, .file_bytes = 1 << 30, .stack_bytes = 8 << 20, .scratch_bytes = 1 << 30,
-	.scratch_files = 60000, .stdout_bytes = 4096, .stderr_bytes = 4096,
+	.wall_ms = 300000,
+	.cpu_ms = 300000,
+	.compile_ms = 1000,
+	.memory_bytes = 1 << 30,
+	.processes = 16,
+	.open_files = 64,
+	.file_bytes = 1 << 30,
+	.stack_bytes = 8 << 20,
+	.scratch_bytes = 1 << 30,
+	.scratch_files = 60000,
+	.stdout_bytes = 4096,
+	.stderr_bytes = 4096,
 };
 
 struct unpack {
 	struct exec x;
 	struct exec_request request;
-	int tree;		/* where files go */
+	int tree; /* where files go */
 	char sha256[65];
-	bool is_good;		/* the script said so by its status */
+	bool is_good; /* the script said so by its status */
 	int64_t files, bytes;
 };
 
@@ -50,7 +59,7 @@ static int make_parents(int dir, char *name)
 		*slash = 0;
 		failed = mkdirat(dir, name, 0755) < 0 && errno != EEXIST;
 		if (!failed)
-			failed = fchmodat(dir, name, 0755, 0) < 0;	/* whatever the umask is */
+			failed = fchmodat(dir, name, 0755, 0) < 0; /* whatever the umask is */
 		*slash = '/';
 		if (failed)
 			return -1;
@@ -61,7 +70,9 @@ static int make_parents(int dir, char *name)
 /* Programs and scripts can be executed; a mode of the package is not asked. */
 static mode_t mode_of(const char *head, ssize_t len)
 {
-	return (len >= 4 && !memcmp(head, "\177ELF", 4)) || (len >= 3 && !memcmp(head, "#!/", 3)) ? 0555 : 0444;
+	return (len >= 4 && !memcmp(head, "\177ELF", 4)) || (len >= 3 && !memcmp(head, "#!/", 3)) ?
+		       0555 :
+		       0444;
 }
 
 static int put_file(struct unpack *u, char *name, int from, struct err *err)
@@ -90,7 +101,8 @@ static int put_file(struct unpack *u, char *name, int from, struct err *err)
 	return 0;
 }
 
-static int take(void *taker, char type, char why, const char *name, size_t len, int fd, struct err *err)
+static int take(void *taker, char type, char why, const char *name, size_t len, int fd,
+		struct err *err)
 {
 	AUTO_FD int mine = fd;
 	struct unpack *u = taker;
@@ -110,13 +122,15 @@ static int take(void *taker, char type, char why, const char *name, size_t len, 
 	if (!u->is_good || type == HARVEST_OPAQUE || len <= 4 || memcmp(name, "out/", 4) != 0)
 		return 0;
 	fault = name_fault(name + 4, len - 4);
-	if (fault || type != HARVEST_FILE || mine < 0 || fstat(mine, &st) < 0 || !S_ISREG(st.st_mode))
-		return err_set(err, ERR_REQUEST, "the package has %s", fault ? fault : "something that is no regular file");
+	if (fault || type != HARVEST_FILE || mine < 0 || fstat(mine, &st) < 0 ||
+	    !S_ISREG(st.st_mode))
+		return err_set(err, ERR_REQUEST, "the package has %s",
+			       fault ? fault : "something that is no regular file");
 	(void)snprintf(text, sizeof(text), "%.*s", (int)len - 4, name + 4);
 	return put_file(u, text, mine, err);
 }
 
-/* The package's bytes go into the jail's input, and are hashed on the way: what is locked is what was read. */
+/* The bytes go into the jail's input and are hashed on the way: locked is what was read. */
 static int bring(struct unpack *u, int in, const char *file, struct err *err)
 {
 	AUTO_FD int from = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -138,7 +152,9 @@ static int bring(struct unpack *u, int in, const char *file, struct err *err)
 			return err_sys(err, ERR_STORAGE, "copy the package");
 	}
 	if (n < 0 || sum > PACKAGE_MAX)
-		return err_set(err, ERR_REQUEST, "'%.200s' cannot be read, or has more than %d bytes", file, PACKAGE_MAX);
+		return err_set(err, ERR_REQUEST,
+			       "'%.200s' cannot be read, or has more than %d bytes", file,
+			       PACKAGE_MAX);
 	hash_end(&hash, u->sha256);
 	u->x.stage.input_bytes = sum;
 	return 0;
@@ -179,8 +195,11 @@ static int set_language(struct unpack *u, const char *kind, const char *leaf, st
 		(void)view_append(&u->x.language.run, run[i]);
 	for (i = 0; args[i]; i++)
 		(void)view_append(&u->request.args, args[i]);
-	return u->x.language.name && u->x.language.file && json_strings_count(u->request.args) == 3 &&
-	       json_strings_count(u->x.language.run) == 4 ? 0 : err_sys(err, ERR_INTERNAL, "allocate");
+	return u->x.language.name && u->x.language.file &&
+			       json_strings_count(u->request.args) == 3 &&
+			       json_strings_count(u->x.language.run) == 4 ?
+		       0 :
+		       err_sys(err, ERR_INTERNAL, "allocate");
 }
 
 static int adopt(struct jail_run *run, void *arg, struct err *err)
@@ -196,7 +215,8 @@ static int run_jail(struct unpack *u, struct err *err)
 
 	x->limits = unpack_limits;
 	id_new(x->stage.exec);
-	if (cgroup_make(x->call->config->cgroup, x->stage.exec, &x->limits, &x->cgroup, err) < 0 || exec_spec(x, err) < 0)
+	if (cgroup_make(x->call->config->cgroup, x->stage.exec, &x->limits, &x->cgroup, err) < 0 ||
+	    exec_spec(x, err) < 0)
 		return -1;
 	x->run.spec = &x->spec;
 	x->run.libexec = x->call->config->libexec;
@@ -224,8 +244,10 @@ static int refuse(struct unpack *u, const char *file, struct err *err)
 	if (reason && reason != text && reason[-1] != '\n')
 		reason = NULL;
 	if (!reason)
-		return err_set(err, ERR_REQUEST, "'%.200s' could not be unpacked within its limits", file);
-	AUTO_FREE char *line = strndup(reason + strlen("refused: "), strcspn(reason, "\n") - strlen("refused: "));
+		return err_set(err, ERR_REQUEST, "'%.200s' could not be unpacked within its limits",
+			       file);
+	AUTO_FREE char *line = strndup(reason + strlen("refused: "),
+				       strcspn(reason, "\n") - strlen("refused: "));
 	text_clean(line ? line : "", clean, sizeof(clean));
 	return err_set(err, ERR_REQUEST, "'%.200s' is refused: %s", file, clean);
 }
@@ -235,7 +257,8 @@ static bool is_plain(const char *text, const char *more)
 	const char *p;
 
 	for (p = text; *p; p++)
-		if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || strchr(more, *p)))
+		if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+		      (*p >= '0' && *p <= '9') || strchr(more, *p)))
 			return false;
 	return *text && *text != '.' && *text != '-' && !strstr(text, "..") && strlen(text) <= 100;
 }
@@ -250,10 +273,13 @@ static int name_layer(struct unpack *u, struct layer *l, struct err *err)
 	AUTO_JSON json_t *doc = text ? json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	const char *name = json_string_value(json_object_get(doc, "name"));
 	const char *version = json_string_value(json_object_get(doc, "version"));
-	const char *bare = name && *name == '@' && !strcmp(l->kind, "npm") && strchr(name, '/') ? strchr(name, '/') + 1 : name;
+	const char *bare = name && *name == '@' && !strcmp(l->kind, "npm") && strchr(name, '/') ?
+				   strchr(name, '/') + 1 :
+				   name;
 
 	if (!name || !version || !is_plain(version, "._+-~:!") || !is_plain(bare, "._+-") ||
-	    (bare != name && !is_plain(name + 1, "._+-/")) || json_integer_value(json_object_get(doc, "files")) != u->files)
+	    (bare != name && !is_plain(name + 1, "._+-/")) ||
+	    json_integer_value(json_object_get(doc, "files")) != u->files)
 		return err_set(err, ERR_REQUEST, "the package has no plain name and version");
 	l->name = strdup(name);
 	l->version = strdup(version);
@@ -266,7 +292,8 @@ static int name_layer(struct unpack *u, struct layer *l, struct err *err)
 }
 
 /* Sums, lock, and only then its place: nobody sees half of it. */
-static int settle(struct unpack *u, struct layer *l, int all, const char *temporary, int dir, struct err *err)
+static int settle(struct unpack *u, struct layer *l, int all, const char *temporary, int dir,
+		  struct err *err)
 {
 	char sum[65], stamp[65], time[32];
 
@@ -288,11 +315,13 @@ static int settle(struct unpack *u, struct layer *l, int all, const char *tempor
 	return err_hint(err, "'sbx libs rm %s %s' takes it away", l->profile, l->id);
 }
 
-static int make(struct unpack *u, struct layer *l, const char *file, int all, const char *temporary, struct err *err)
+static int make(struct unpack *u, struct layer *l, const char *file, int all, const char *temporary,
+		struct err *err)
 {
 	AUTO_FD int dir = io_mkdir(all, temporary) < 0 ? -1 : io_open_dir(all, temporary);
 
-	if (dir < 0 || io_mkdir(dir, "in") < 0 || io_mkdir(dir, "dirs") < 0 || io_mkdir(dir, "tree") < 0)
+	if (dir < 0 || io_mkdir(dir, "in") < 0 || io_mkdir(dir, "dirs") < 0 ||
+	    io_mkdir(dir, "tree") < 0)
 		return err_sys(err, ERR_STORAGE, "make a directory for the layer");
 	AUTO_FD int in = io_open_dir(dir, "in");
 	AUTO_FD int tree = io_open_dir(dir, "tree");
@@ -300,12 +329,13 @@ static int make(struct unpack *u, struct layer *l, const char *file, int all, co
 		return err_sys(err, ERR_STORAGE, "make a directory for the layer");
 	u->tree = tree;
 	u->x.stage.dir = dir;
-	if (bring(u, in, file, err) < 0 || open_root(u, l->profile, err) < 0 || set_language(u, l->kind, l->file, err) < 0 ||
-	    run_jail(u, err) < 0)
+	if (bring(u, in, file, err) < 0 || open_root(u, l->profile, err) < 0 ||
+	    set_language(u, l->kind, l->file, err) < 0 || run_jail(u, err) < 0)
 		return -1;
 	if (!u->is_good || u->x.run.report.end != REPORT_EXITED || u->x.run.report.code != 0)
 		return refuse(u, file, err);
-	if (name_layer(u, l, err) < 0 || io_remove_tree(dir, "in") < 0 || io_remove_tree(dir, "dirs") < 0)
+	if (name_layer(u, l, err) < 0 || io_remove_tree(dir, "in") < 0 ||
+	    io_remove_tree(dir, "dirs") < 0)
 		return err->code ? -1 : err_sys(err, ERR_STORAGE, "clean up");
 	return settle(u, l, all, temporary, dir, err);
 }
@@ -334,17 +364,20 @@ static void done(struct unpack *u)
 	json_strings_free(u->request.args);
 }
 
-int layer_add(struct call *call, const char *profile, const char *kind, const char *file, json_t **ret, struct err *err)
+int layer_add(struct call *call, const char *profile, const char *kind, const char *file,
+	      json_t **ret, struct err *err)
 {
 	const char *leaf = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
-	struct layer l = { .profile = (char *)(uintptr_t)profile, .kind = (char *)(uintptr_t)kind,
+	struct layer l = { .profile = (char *)(uintptr_t)profile,
+			   .kind = (char *)(uintptr_t)kind,
 			   .file = (char *)(uintptr_t)leaf };
 	char temporary[ID_SIZE + 8] = ".new-";
 	struct profile p;
 	struct unpack *u;
 	int failed;
 
-	if (profile_load(call->config, profile, &p, err) < 0)	/* before a directory of its name is made */
+	if (profile_load(call->config, profile, &p, err) <
+	    0) /* before a directory of its name is made */
 		return -1;
 	profile_done(&p);
 	AUTO_FD int all = layers_open(call->config, profile, true);
@@ -372,15 +405,17 @@ int layer_add(struct call *call, const char *profile, const char *kind, const ch
 	return failed;
 }
 
-int layer_remove(struct call *call, const char *profile, const char *name, json_t **ret, struct err *err)
+int layer_remove(struct call *call, const char *profile, const char *name, json_t **ret,
+		 struct err *err)
 {
 	AUTO_FD int all = layers_open(call->config, profile, false);
 	const struct layer *found = NULL;
-	struct layer *layers;
-	size_t count, i, matches = 0;
-	int failed;
+	struct layer *layers = NULL;
+	size_t count = 0, i, matches = 0;
+	int failed = 0;
 
-	if (all >= 0 && is_plain(name, "._+-@") && faccessat(all, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+	if (all >= 0 && is_plain(name, "._+-@") &&
+	    faccessat(all, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
 		/* by its directory: also when its lock cannot be read any more */
 		if (io_remove_tree(all, name) < 0)
 			return err_sys(err, ERR_STORAGE, "remove '%s'", name);
@@ -394,12 +429,14 @@ int layer_remove(struct call *call, const char *profile, const char *name, json_
 			found = &layers[i];
 			matches++;
 		}
-	if (matches == 1)
-		failed = io_remove_tree(all, found->id) < 0 ? err_sys(err, ERR_STORAGE, "remove '%s'", found->id) : 0;
+	if (!found || matches > 1)
+		failed = err_set(err, matches ? ERR_REQUEST : ERR_NOT_FOUND,
+				 matches ? "several layers of '%s' are of '%.200s'" :
+					   "profile '%s' has no layer '%.200s'",
+				 profile, name);
+	else if (io_remove_tree(all, found->id) < 0)
+		failed = err_sys(err, ERR_STORAGE, "remove '%s'", found->id);
 	else
-		failed = err_set(err, matches ? ERR_REQUEST : ERR_NOT_FOUND, matches ? "several layers of '%s' are of '%.200s'" :
-				 "profile '%s' has no layer '%.200s'", profile, name);
-	if (!failed)
 		*ret = json_pack("{s:s,s:s}", "profile", profile, "removed", found->id);
 	layers_free(layers, count);
 	return failed;

@@ -16,16 +16,25 @@
 enum { METADATA_MAX = 2 << 20, DPKG_MAX = 64 << 20, NAME_SIZE = 160, LIBRARIES_MAX = 512 };
 
 /* Where each language looks for libraries that are not its own. */
-static const char *const python_places[] = {
-	"/usr/lib/python3/dist-packages", "/usr/lib/python3*/dist-packages", "/usr/lib/python3*/site-packages",
-	"/usr/lib64/python3*/site-packages", "/usr/local/lib/python3*/dist-packages",
-	"/usr/local/lib/python3*/site-packages", "/usr/local/lib64/python3*/site-packages",
-	"/opt/sbx/lib/python3*/site-packages", NULL };
-static const char *const node_places[] = {
-	"/usr/share/nodejs", "/usr/lib/nodejs", "/usr/lib/*/nodejs", "/usr/lib/node_modules",
-	"/usr/local/lib/node_modules", "/opt/sbx/node_modules", NULL };
-static const char *const r_places[] = {
-	"/usr/lib/R/site-library", "/usr/local/lib/R/site-library", "/usr/lib64/R/site-library", NULL };
+static const char *const python_places[] = { "/usr/lib/python3/dist-packages",
+					     "/usr/lib/python3*/dist-packages",
+					     "/usr/lib/python3*/site-packages",
+					     "/usr/lib64/python3*/site-packages",
+					     "/usr/local/lib/python3*/dist-packages",
+					     "/usr/local/lib/python3*/site-packages",
+					     "/usr/local/lib64/python3*/site-packages",
+					     "/opt/sbx/lib/python3*/site-packages",
+					     "/usr/share/python-wheels",
+					     NULL };
+static const char *const node_places[] = { "/usr/share/nodejs",
+					   "/usr/lib/nodejs",
+					   "/usr/lib/*/nodejs",
+					   "/usr/lib/node_modules",
+					   "/usr/local/lib/node_modules",
+					   "/opt/sbx/node_modules",
+					   NULL };
+static const char *const r_places[] = { "/usr/lib/R/site-library", "/usr/local/lib/R/site-library",
+					"/usr/lib64/R/site-library", NULL };
 
 /* What Debian's node loads from there before any program runs. */
 static const char *const node_own[] = { "acorn", "acorn-walk", "cjs-module-lexer", "undici", NULL };
@@ -42,7 +51,8 @@ struct ways {
 
 /* Metadata of a distribution of Python. */
 struct distribution {
-	char *path, *name, *tops;	/* its name as PEP 503 has it; tops: what it brings, a line each */
+	char *path, *name,
+		*tops; /* its name as PEP 503 has it; tops: what it brings, a line each */
 	bool is_taken;
 };
 
@@ -50,10 +60,10 @@ struct allowed {
 	const struct ways *ways;
 	int root;
 	char **places;
-	char **names;	/* what may be imported, and names of distributions */
+	char **names; /* what may be imported, and names of distributions */
 	struct distribution *distributions;
 	size_t distribution_count;
-	char *dpkg;	/* dpkg's list of packages */
+	char *dpkg; /* dpkg's list of packages */
 };
 
 /* --- Python ----------------------------------------------------------------------------------- */
@@ -63,7 +73,8 @@ static void plain_name(const char *name, size_t len, char *ret, size_t size)
 	size_t i, n = 0;
 
 	for (i = 0; i < len && n + 1 < size; i++) {
-		char c = name[i] == '_' || name[i] == '.' ? '-' : (char)tolower((unsigned char)name[i]);
+		char c = name[i] == '_' || name[i] == '.' ? '-' :
+							    (char)tolower((unsigned char)name[i]);
 
 		if (c != '-' || (n && ret[n - 1] != '-'))
 			ret[n++] = c;
@@ -136,7 +147,9 @@ static void add_requirement(struct allowed *a, const char *line, size_t len)
 		line++, len--;
 	if (mark && memchr(line, ';', len) && mark > (const char *)memchr(line, ';', len))
 		return;
-	(void)add_name(a, line, strspn(line, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"));
+	(void)add_name(a, line,
+		       strspn(line,
+			      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"));
 }
 
 /* until: the first letter of a line that ends it, or "" for an empty line, or NULL. */
@@ -156,15 +169,16 @@ static void take_lines(struct allowed *a, const char *text, const char *head, co
 static void take_tops(struct allowed *a, const char *tops)
 {
 	/* left in by accident, and no name by which anything else is allowed */
-	static const char *const stray[] = { "debian", "build", "bin", "doc", "docs", "test", "tests", "example",
-					     "examples" };
+	static const char *const stray[] = { "debian", "build", "bin",     "doc",     "docs",
+					     "test",   "tests", "example", "examples" };
 	char name[NAME_SIZE];
 	size_t len, i;
 
 	for (; tops && *tops; tops += len + (tops[len] == '\n')) {
 		len = strcspn(tops, "\n");
 		(void)snprintf(name, sizeof(name), "%.*s", (int)(len < NAME_SIZE ? len : 0), tops);
-		for (i = 0; i < sizeof(stray) / sizeof(stray[0]) && strcmp(stray[i], name) != 0; i++)
+		for (i = 0; i < sizeof(stray) / sizeof(stray[0]) && strcmp(stray[i], name) != 0;
+		     i++)
 			;
 		if (i == sizeof(stray) / sizeof(stray[0]))
 			(void)add_name(a, name, strlen(name));
@@ -179,8 +193,9 @@ static void take_distribution(struct allowed *a, struct distribution *d)
 
 	d->is_taken = true;
 	(void)add_name(a, d->name, strlen(d->name));
-	for (i = 0; i < 3; i++) {	/* some are one file, not a directory */
-		(void)snprintf(path, sizeof(path), "%.3000s%s%s", d->path, *heads[i] ? "/" : "", heads[i]);
+	for (i = 0; i < 3; i++) { /* some are one file, not a directory */
+		(void)snprintf(path, sizeof(path), "%.3000s%s%s", d->path, *heads[i] ? "/" : "",
+			       heads[i]);
 		AUTO_FREE char *text = view_text(a->root, path, METADATA_MAX);
 		take_lines(a, text, "Requires-Dist:", "");
 	}
@@ -209,7 +224,9 @@ static void read_distributions(struct allowed *a, const char *place)
 
 	for (i = 0; entries && entries[i]; i++) {
 		struct distribution *d = distribution(entries[i]) ?
-			realloc(a->distributions, (a->distribution_count + 1) * sizeof(*d)) : NULL;
+						 realloc(a->distributions,
+							 (a->distribution_count + 1) * sizeof(*d)) :
+						 NULL;
 
 		if (!d)
 			continue;
@@ -217,8 +234,10 @@ static void read_distributions(struct allowed *a, const char *place)
 		d += a->distribution_count++;
 		len = distribution(entries[i]);
 		plain_name(entries[i], len, name, sizeof(name));
-		(void)snprintf(path, sizeof(path), "%.3000s/%.255s/top_level.txt", place, entries[i]);
-		*d = (struct distribution){ .name = strdup(name), .tops = view_text(a->root, path, METADATA_MAX) };
+		(void)snprintf(path, sizeof(path), "%.3000s/%.255s/top_level.txt", place,
+			       entries[i]);
+		*d = (struct distribution){ .name = strdup(name),
+					    .tops = view_text(a->root, path, METADATA_MAX) };
 		*strrchr(path, '/') = 0;
 		d->path = strdup(path);
 	}
@@ -237,7 +256,7 @@ static void take_owned(struct allowed *a, const char *name, size_t len)
 	for (p = list; p && (p = strstr(p, place));) {
 		p += strlen(place);
 		len = strcspn(p, "/\n.-");
-		if (p[len] != '-')	/* metadata goes by the module's name, or brings it */
+		if (p[len] != '-') /* metadata goes by the module's name, or brings it */
 			(void)add_name(a, p, len);
 		p += strcspn(p, "\n");
 	}
@@ -270,7 +289,7 @@ static void python_close(struct allowed *a, const char *name)
 	char plain[NAME_SIZE];
 	size_t i;
 
-	if (!a->dpkg) {	/* the first one */
+	if (!a->dpkg) { /* the first one */
 		for (i = 0; a->places[i]; i++)
 			read_distributions(a, a->places[i]);
 		a->dpkg = view_text(a->root, "/var/lib/dpkg/status", DPKG_MAX);
@@ -293,7 +312,8 @@ static bool node_fits(const char *entry, const char *name)
 {
 	size_t n = strlen(name);
 
-	return !strncmp(entry, name, n) && (!entry[n] || !strcmp(entry + n, ".js") || !strcmp(entry + n, ".json"));
+	return !strncmp(entry, name, n) &&
+	       (!entry[n] || !strcmp(entry + n, ".js") || !strcmp(entry + n, ".json"));
 }
 
 static void node_close(struct allowed *a, const char *library)
@@ -305,7 +325,8 @@ static void node_close(struct allowed *a, const char *library)
 		const char *name;
 		json_t *v;
 
-		(void)snprintf(path, sizeof(path), "%.3000s/%s/package.json", a->places[i], library);
+		(void)snprintf(path, sizeof(path), "%.3000s/%s/package.json", a->places[i],
+			       library);
 		AUTO_FREE char *text = view_text(a->root, path, METADATA_MAX);
 		AUTO_JSON json_t *doc = text ? json_loads(text, 0, NULL) : NULL;
 		json_object_foreach(json_object_get(doc, "dependencies"), name, v)
@@ -323,7 +344,9 @@ static void take_r_list(struct allowed *a, const char *text, const char *member)
 {
 	const char *p = strstr(text, member);
 
-	for (p = p && (p == text || p[-1] == '\n') ? p + strlen(member) : ""; *p;) {
+	if (!p || (p != text && p[-1] != '\n'))
+		return;
+	for (p += strlen(member); *p;) {
 		size_t len;
 
 		p += strspn(p, " \t\n,");
@@ -356,7 +379,7 @@ static const struct ways all_ways[] = {
 };
 enum { WAYS = sizeof(all_ways) / sizeof(all_ways[0]) };
 
-/* --- the list of a profile ---------------------------------------------------------------------- */
+/* --- the list of a profile --------------------------------------------------------------------- */
 static const struct ways *ways_of(const char *lang)
 {
 	size_t i;
@@ -369,8 +392,11 @@ static const struct ways *ways_of(const char *lang)
 
 static bool is_library_name(const char *name)
 {
-	return *name && strlen(name) < NAME_SIZE && *name != '.' && *name != '/' && !strstr(name, "..") &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@/") == strlen(name);
+	return *name && strlen(name) < NAME_SIZE && *name != '.' && *name != '/' &&
+	       !strstr(name, "..") &&
+	       strspn(name,
+		      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@/") ==
+		       strlen(name);
 }
 
 int libraries_check(json_t *libraries, struct err *err)
@@ -383,14 +409,18 @@ int libraries_check(json_t *libraries, struct err *err)
 		return err_set(err, ERR_CONFIG, "/libraries: must be an object");
 	json_object_foreach(libraries, lang, list) {
 		if (!ways_of(lang))
-			return err_set(err, ERR_CONFIG, "/libraries/%.40s: can be enforced for python, javascript and r",
-				       lang);
+			return err_set(
+				err, ERR_CONFIG,
+				"/libraries/%.40s: can be enforced for python, javascript and r",
+				lang);
 		if (!json_is_array(list) || json_array_size(list) > LIBRARIES_MAX)
-			return err_set(err, ERR_CONFIG, "/libraries/%s: must be a list of at most %d names", lang,
+			return err_set(err, ERR_CONFIG,
+				       "/libraries/%s: must be a list of at most %d names", lang,
 				       LIBRARIES_MAX);
 		json_array_foreach(list, i, v)
 			if (!json_is_string(v) || !is_library_name(json_string_value(v)))
-				return err_set(err, ERR_CONFIG, "/libraries/%s/%zu: no name of a library", lang, i);
+				return err_set(err, ERR_CONFIG,
+					       "/libraries/%s/%zu: no name of a library", lang, i);
 	}
 	return 0;
 }
@@ -420,7 +450,8 @@ static void find_allowed(struct allowed *a, json_t *list)
 		(void)add_name(a, json_string_value(v), strlen(json_string_value(v)));
 	for (i = 0; a->ways->own[i]; i++)
 		(void)add_name(a, a->ways->own[i], strlen(a->ways->own[i]));
-	for (i = 0; a->names && a->names[i]; i++)	/* what is needed comes behind, and has its turn */
+	for (i = 0; a->names && a->names[i];
+	     i++) /* what is needed comes behind, and has its turn */
 		a->ways->close(a, a->names[i]);
 }
 
@@ -434,7 +465,8 @@ static bool is_allowed(const struct allowed *a, const char *entry)
 	return false;
 }
 
-static int put_back(const struct allowed *a, const char *path, unsigned int flags, struct spec *spec, struct err *err)
+static int put_back(const struct allowed *a, const char *path, unsigned int flags,
+		    struct spec *spec, struct err *err)
 {
 	char target[PATH_MAX];
 	struct stat st;
@@ -449,12 +481,13 @@ static int put_back(const struct allowed *a, const char *path, unsigned int flag
 	}
 	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
 		return 0;
-	return view_mount(spec, path, NULL, flags | VIEW_EXEC | (S_ISREG(st.st_mode) ? VIEW_FILE : 0), err);
+	return view_mount(spec, path, NULL,
+			  flags | VIEW_EXEC | (S_ISREG(st.st_mode) ? VIEW_FILE : 0), err);
 }
 
 /* One directory of libraries: covered, and what is allowed once more. below: "@scope" of Node. */
-static int view_place(const struct allowed *a, const char *place, const char *below, unsigned int flags,
-		      struct spec *spec, struct err *err)
+static int view_place(const struct allowed *a, const char *place, const char *below,
+		      unsigned int flags, struct spec *spec, struct err *err)
 {
 	char dir[PATH_MAX], path[2 * PATH_MAX], entry[600];
 	char **entries;
@@ -464,7 +497,8 @@ static int view_place(const struct allowed *a, const char *place, const char *be
 	(void)snprintf(dir, sizeof(dir), "%.3000s%s%.255s", place, *below ? "/" : "", below);
 	entries = view_names(a->root, dir);
 	for (i = 0; entries && entries[i] && !failed; i++) {
-		(void)snprintf(entry, sizeof(entry), "%.255s%s%.255s", below, *below ? "/" : "", entries[i]);
+		(void)snprintf(entry, sizeof(entry), "%.255s%s%.255s", below, *below ? "/" : "",
+			       entries[i]);
 		(void)snprintf(path, sizeof(path), "%.3000s/%.520s", place, entry);
 		if (entries[i][0] == '@' && !*below)
 			failed = view_place(a, place, entries[i], flags, spec, err);
@@ -490,8 +524,8 @@ static void allowed_done(struct allowed *a)
 	free(a->dpkg);
 }
 
-static int view_language(const struct ways *ways, json_t *list, int root, unsigned int flags, struct spec *spec,
-			 struct err *err)
+static int view_language(const struct ways *ways, json_t *list, int root, unsigned int flags,
+			 struct spec *spec, struct err *err)
 {
 	struct allowed a = { .ways = ways, .root = root, .places = places_of(ways, root) };
 	int failed = a.places ? 0 : err_sys(err, ERR_INTERNAL, "allocate");
@@ -508,18 +542,25 @@ static int view_language(const struct ways *ways, json_t *list, int root, unsign
 	return failed;
 }
 
-int libraries_view(const struct profile *profile, int root, bool is_image, struct spec *spec, struct err *err)
+int libraries_view(const struct profile *profile, int root, bool is_image, struct spec *spec,
+		   struct err *err)
 {
 	const char *lang;
 	json_t *list;
 
-	json_object_foreach(profile->libraries, lang, list)
-		if (view_language(ways_of(lang), list, root, is_image ? VIEW_IMAGE : 0, spec, err) < 0)
+	json_object_foreach(profile->libraries, lang, list) {
+		const struct ways *ways = ways_of(lang);
+
+		if (!ways)
+			return err_set(err, ERR_CONFIG, "/libraries/%.40s: cannot be enforced",
+				       lang);
+		if (view_language(ways, list, root, is_image ? VIEW_IMAGE : 0, spec, err) < 0)
 			return -1;
+	}
 	return 0;
 }
 
-/* --- why an import failed ----------------------------------------------------------------------- */
+/* --- why an import failed ---------------------------------------------------------------------- */
 static const struct {
 	const char *lang, *says, *until;
 } complaints[] = {
@@ -569,19 +610,27 @@ static bool is_in_root(const struct ways *ways, int root, const char *name)
 	return is_there;
 }
 
-static void tell(const struct profile *profile, const struct ways *ways, int root, const char *name, char *ret, size_t size)
+static void tell(const struct profile *profile, const struct ways *ways, int root, const char *name,
+		 char *ret, size_t size)
 {
 	json_t *list = json_object_get(profile->libraries, ways->lang);
 
 	if (list && is_in_root(ways, root, name))
-		(void)snprintf(ret, size, "'%s' is installed, and the profile '%s' does not allow it: 'sbx libs %s' lists "
-			       "the libraries that it allows", name, profile->name, profile->name);
+		(void)snprintf(
+			ret, size,
+			"'%s' is installed, and the profile '%s' does not allow it: 'sbx libs %s' lists "
+			"the libraries that it allows",
+			name, profile->name, profile->name);
 	else
-		(void)snprintf(ret, size, "'%s' is not there: 'sbx libs %s' lists the libraries that are, and nothing can be "
-			       "downloaded", name, profile->name);
+		(void)snprintf(
+			ret, size,
+			"'%s' is not there: 'sbx libs %s' lists the libraries that are, and nothing can be "
+			"downloaded",
+			name, profile->name);
 }
 
-bool libraries_hint(const struct profile *profile, int root, const char *errors, char *ret, size_t size)
+bool libraries_hint(const struct profile *profile, int root, const char *errors, char *ret,
+		    size_t size)
 {
 	const char *last = NULL;
 	char name[NAME_SIZE];
@@ -598,8 +647,11 @@ bool libraries_hint(const struct profile *profile, int root, const char *errors,
 			}
 		}
 	}
-	if (!last || !name_of(complaints[which].lang, last, complaints[which].until, name, sizeof(name)))
+	if (!last ||
+	    !name_of(complaints[which].lang, last, complaints[which].until, name, sizeof(name)))
 		return false;
-	tell(profile, ways_of(complaints[which].lang), root, name, ret, size);
-	return true;
+	const struct ways *ways = ways_of(complaints[which].lang);
+	if (ways)
+		tell(profile, ways, root, name, ret, size);
+	return ways != NULL;
 }

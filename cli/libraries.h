@@ -14,11 +14,13 @@
 /* Only what can be enforced: known languages, lists of names. 0, or ERR_CONFIG. */
 int libraries_check(json_t *libraries, struct err *err);
 /* Adds the covers and mounts to spec; root is the root's descriptor, is_image: not the host's. */
-int libraries_view(const struct profile *profile, int root, bool is_image, struct spec *spec, struct err *err);
+int libraries_view(const struct profile *profile, int root, bool is_image, struct spec *spec,
+		   struct err *err);
 /*
  * What stderr of a failed run says was not found, told with the reason: it is not there, or the
  * profile does not allow it. false: nothing was missing.
  */
-bool libraries_hint(const struct profile *profile, int root, const char *errors, char *ret, size_t size);
+bool libraries_hint(const struct profile *profile, int root, const char *errors, char *ret,
+		    size_t size);
 
 #endif

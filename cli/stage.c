@@ -128,7 +128,8 @@ int stage_make(const struct session *session, struct input *inputs, size_t count
 	ret->inputs = inputs;
 	ret->count = count;
 	ret->view = -1;
-	qsort(inputs, count, sizeof(*inputs), by_name);
+	if (count)
+		qsort(inputs, count, sizeof(*inputs), by_name);
 	for (i = 0; i < count; i++) {
 		all += inputs[i].entry.size;
 		if (strchr(inputs[i].entry.name, '/'))

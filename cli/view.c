@@ -29,10 +29,12 @@ static void *grow(void *list, size_t count, size_t size)
 	return bigger;
 }
 
-int view_mount(struct spec *spec, const char *source, const char *target, unsigned int flags, struct err *err)
+int view_mount(struct spec *spec, const char *source, const char *target, unsigned int flags,
+	       struct err *err)
 {
 	struct spec_mount *m = spec->mount_count < SPEC_LIST_MAX ?
-			       grow(spec->mounts, spec->mount_count, sizeof(*m)) : NULL;
+				       grow(spec->mounts, spec->mount_count, sizeof(*m)) :
+				       NULL;
 
 	if (!m)
 		return err_set(err, ERR_CONFIG, "more than %d mounts for the jail", SPEC_LIST_MAX);
@@ -48,11 +50,12 @@ int view_mount(struct spec *spec, const char *source, const char *target, unsign
 	return m->source && m->target ? 0 : err_sys(err, ERR_INTERNAL, "allocate");
 }
 
-int view_file(struct spec *spec, const char *path, const char *text, const char *link, bool is_program,
-	      struct err *err)
+int view_file(struct spec *spec, const char *path, const char *text, const char *link,
+	      bool is_program, struct err *err)
 {
 	struct spec_file *f = spec->file_count < SPEC_LIST_MAX ?
-			      grow(spec->files, spec->file_count, sizeof(*f)) : NULL;
+				      grow(spec->files, spec->file_count, sizeof(*f)) :
+				      NULL;
 
 	if (!f)
 		return err_set(err, ERR_CONFIG, "more than %d files for the jail", SPEC_LIST_MAX);
@@ -101,7 +104,8 @@ char *view_text(int root, const char *path, size_t max)
 	AUTO_FD int fd = view_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 
-	return fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ? NULL : io_read_all(fd, max, NULL);
+	return fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ? NULL :
+								      io_read_all(fd, max, NULL);
 }
 
 static int by_text(const void *a, const void *b)
@@ -161,7 +165,8 @@ static int real_path(int root, int fd, char *ret, size_t size)
 	return 0;
 }
 
-static int find_below(int root, const char *head, const char *rest, unsigned int what, char ***list);
+static int find_below(int root, const char *head, const char *rest, unsigned int what,
+		      char ***list);
 
 static int find_leaf(int root, const char *path, unsigned int what, char ***list)
 {
@@ -170,13 +175,15 @@ static int find_leaf(int root, const char *path, unsigned int what, char ***list
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || (what && (st.st_mode & S_IFMT) != what) ||
-	    !(S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)) || real_path(root, fd, real, sizeof(real)) < 0)
+	    !(S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)) ||
+	    real_path(root, fd, real, sizeof(real)) < 0)
 		return 0;
 	return view_has(*list, real) ? 0 : view_append(list, real);
 }
 
 /* head is resolved, part is the next name of the pattern (len bytes), rest what follows it. */
-static int find_part(int root, const char *head, const char *part, size_t len, unsigned int what, char ***list)
+static int find_part(int root, const char *head, const char *part, size_t len, unsigned int what,
+		     char ***list)
 {
 	char pattern[NAME_MAX + 1], path[PATH_MAX];
 	char **names;
@@ -208,7 +215,8 @@ static int find_below(int root, const char *head, const char *rest, unsigned int
 	while (*rest == '/')
 		rest++;
 	len = strcspn(rest, "/");
-	return len ? find_part(root, head, rest, len, what, list) : find_leaf(root, head, what, list);
+	return len ? find_part(root, head, rest, len, what, list) :
+		     find_leaf(root, head, what, list);
 }
 
 char **view_find(int root, const char *pattern, unsigned int what)

@@ -6,18 +6,19 @@
 
 /* What of the root (of the host or an image) a jail sees: the list of mounts is built with these. */
 enum view_flag {
-	VIEW_IMAGE = 1,		/* the source is beneath the image */
+	VIEW_IMAGE = 1, /* the source is beneath the image */
 	VIEW_FILE = 2,
-	VIEW_EXEC = 4,		/* can be executed and mapped as code */
-	VIEW_EMPTY = 8,		/* an empty directory or file covers what is there */
-	VIEW_OPTIONAL = 16,	/* it may be covered already, or gone */
+	VIEW_EXEC = 4, /* can be executed and mapped as code */
+	VIEW_EMPTY = 8, /* an empty directory or file covers what is there */
+	VIEW_OPTIONAL = 16, /* it may be covered already, or gone */
 };
 
 /* target NULL: the same as source. 0, or -1 with err (also when the list is full). */
-int view_mount(struct spec *spec, const char *source, const char *target, unsigned int flags, struct err *err);
+int view_mount(struct spec *spec, const char *source, const char *target, unsigned int flags,
+	       struct err *err);
 /* A small file of ours with text, or a symbolic link; is_program: it can be executed. */
-int view_file(struct spec *spec, const char *path, const char *text, const char *link, bool is_program,
-	      struct err *err);
+int view_file(struct spec *spec, const char *path, const char *text, const char *link,
+	      bool is_program, struct err *err);
 
 /*
  * Real paths beneath root, sorted and each once, that a pattern of absolute path leads to; '*' and

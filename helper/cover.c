@@ -21,19 +21,22 @@
 static int open_seat(int root, const char *path, uint64_t flags)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC | flags,
-				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+					   RESOLVE_NO_MAGICLINKS };
 
 	return (int)syscall(SYS_openat2, root, path + 1, &how, sizeof(how));
 }
 
 static int attach(int fd, int seat)
 {
-	return (int)syscall(SYS_move_mount, fd, "", seat, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+	return (int)syscall(SYS_move_mount, fd, "", seat, "",
+			    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
 int cover_dir(const struct spec_mount *m, int root, struct err *err)
 {
-	static const char *const options[] = { "size", "1m", "nr_inodes", "4096", "mode", "755", NULL };
+	static const char *const options[] = { "size", "1m",  "nr_inodes", "4096",
+					       "mode", "755", NULL };
 	AUTO_FD int seat = open_seat(root, m->target, O_DIRECTORY);
 
 	if (seat < 0 && m->optional && errno == ENOENT)

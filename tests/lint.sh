@@ -18,7 +18,7 @@ for h in $(list 'common/*.h' 'cli/*.h' 'helper/*.h'); do
 done
 for p in $(list 'profiles/*.json' 'profiles/seccomp/*.json'); do check "$p" jq -e . "$p" >/dev/null; done
 mapfile -t words < <(list '*.md' '*.c' '*.h' '*.1' '*.5' '*.7' '*.8' | grep -v '^tests/probe/')
-check codespell codespell -q 3 -L 'erro,ser,ans,te,nd,hist,creat,fo,ue,ot,thar,mis,ois,numer,clos,wit,parms' "${words[@]}"
+check codespell codespell -q 3 -L 'erro,ser,ans,te,nd,hist,creat,fo,ue,ot,thar,mis,ois,numer,clos,wit,parms,doas,chage,stap' "${words[@]}"
 missing=$(list '*.c' '*.h' '*.sh' '*.bats' '*.mk' Makefile | while read -r f; do head -3 "$f" | grep -q SPDX || echo "$f"; done)
 check "SPDX line missing: $missing" test -z "$missing"
 echo "$good passed, $bad failed"
