@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A running adapter for a test, and small ways to talk to it.
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -82,6 +82,11 @@ export function daemon(settings = {}) {
       const status = readFileSync(`/proc/${self.pid}/status`, 'utf8')
       const of = (name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)[1]) / 1024
       return { now: of('VmRSS'), peak: of('VmHWM') }
+    },
+    /** Milliseconds that its threads have computed so far. */
+    computed() {
+      return readdirSync(`/proc/${self.pid}/task`)
+        .reduce((sum, thread) => sum + Number(readFileSync(`/proc/${self.pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e6, 0)
     },
     async close() {
       if (self.child && self.child.exitCode === null && self.child.signalCode === null) await self.kill('SIGTERM')
@@ -186,6 +191,7 @@ export const traces = () => ({
 
 /** The stored files as they lie on disk, whoever they belong to. */
 export function stored(server) {
+  if (!existsSync(server.env.SBX_STORAGE)) return []
   if (!isReal) return readdirSync(join(server.env.SBX_STORAGE, 'blobs'))
   const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/
   return readdirSync(server.env.SBX_STORAGE, { withFileTypes: true, recursive: true })

@@ -3,15 +3,19 @@
 // are shared, how much memory it takes, and what an execution costs more than by sbx alone.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { after, before, describe, test } from 'node:test'
+import { availableParallelism, loadavg } from 'node:os'
 import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
 import { addKey } from '../src/keys.js'
 import { daemon, get, isReal, post, processes, upload, until } from './help.js'
 
 const CLIENTS = 100
 const MEMORY_MIB = 120
-// What is asked is 6 ms on an idle machine of two cores. A test also runs on a busy one.
-const ADDED_MS = Number(process.env.SBX_ADDED_MS ?? 25)
+// The aim is 6 ms on an idle machine of two cores. On a busy one the clock tells of the others: there only the
+// time that the adapter itself computes can be held against it.
+const ADDED_MS = 15
+const COMPUTED_MS = 12
+const isIdle = () => loadavg()[0] < availableParallelism()
 const median = (list) => list.toSorted((a, b) => a - b)[list.length >> 1]
 const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms) })
 
@@ -92,7 +96,9 @@ describe('a hundred clients', { skip: isReal ? false : 'needs the real sbx' }, (
       assert.equal((await post(server, '/exec', { lang: 'bash', code: 'true' }, { key: users.one })).status, 200)
       return Number(process.hrtime.bigint() - since) / 1e6
     }
+    const wasIdle = isIdle()
     const times = { bare: [], through: [] }
+    const computed = server.computed()
     for (let n = 0; n < 45; n++) { // by turns, so that whatever else the machine does weighs on both
       const order = n % 2 ? ['bare', 'through'] : ['through', 'bare']
       for (const how of order) {
@@ -101,7 +107,9 @@ describe('a hundred clients', { skip: isReal ? false : 'needs the real sbx' }, (
       }
     }
     const added = median(times.through) - median(times.bare)
-    t.diagnostic(`sbx exec ${median(times.bare).toFixed(1)} ms, through the adapter ${median(times.through).toFixed(1)} ms, added ${added.toFixed(1)} ms`)
-    assert.ok(added < ADDED_MS, `${added.toFixed(1)} ms`)
+    const each = (server.computed() - computed) / 45
+    t.diagnostic(`sbx exec ${median(times.bare).toFixed(1)} ms, through the adapter ${median(times.through).toFixed(1)} ms, added ${added.toFixed(1)} ms, of which it computed ${each.toFixed(1)} ms; load ${loadavg()[0].toFixed(1)}`)
+    assert.ok(each < COMPUTED_MS, `${each.toFixed(1)} ms`)
+    if (wasIdle && isIdle()) assert.ok(added < ADDED_MS, `${added.toFixed(1)} ms`)
   })
 })
