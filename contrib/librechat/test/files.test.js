@@ -168,6 +168,19 @@ describe('stored files', () => {
   })
 })
 
+test('two adapters on one storage serve one conversation by turns', async () => {
+  const other = await adapter({ SBX_STORAGE: server.env.SBX_STORAGE, SBX_STATE: server.env.SBX_STATE, ...(server.env.SBX_CONFIG && { SBX_CONFIG: server.env.SBX_CONFIG }) })
+  try {
+    const up = (await upload(server, [['file', 'a.txt', 'one\n']])).json
+    const first = await exec(other, { lang: 'bash', code: 'echo two >> a.txt', files: [{ id: up.files[0].fileId, name: 'a.txt', storage_session_id: up.session_id }] })
+    const second = await exec(server, { lang: 'bash', code: 'cat a.txt; echo three > b.txt', files: first.files })
+    assert.equal(second.stdout, 'one\ntwo\n')
+    assert.equal((await get(other, `/download/${second.session_id}/${second.files[0].id}`)).text, 'three\n')
+    assert.equal((await call(other, 'DELETE', `/files/${second.session_id}/${second.files[0].id}`)).status, 200)
+    assert.equal((await get(server, `/sessions/${second.session_id}/objects/${second.files[0].id}`)).status, 404)
+  } finally { await other.close() }
+})
+
 test('the other library of LibreChat: axios with form-data', async () => {
   const axios = require('axios')
   const FormData = require('form-data')
