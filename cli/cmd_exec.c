@@ -249,8 +249,9 @@ int exec_aside(struct call *call, const struct exec_request *request, json_t **r
 	bool was_json = call->is_json, was_request = call->is_request;
 	int failed;
 
-	call->is_json = call->is_request = true;
+	call->is_json = call->is_request = call->is_aside = true;
 	failed = exec_run(call, request, ret, err);
+	call->is_aside = false;
 	call->is_json = was_json;
 	call->is_request = was_request;
 	return failed;

@@ -78,6 +78,23 @@ static void health_count(FILE *out, const char *name, long long n, const char *f
 	health_row(out, name, n ? buf : fine, n ? "bad" : "good");
 }
 
+/* "a, b" of the strings in an array; NULL when out of memory. */
+static char *words_of(json_t *array)
+{
+	char *text = NULL;
+	size_t len, i;
+	FILE *out = open_memstream(&text, &len);
+	json_t *v;
+
+	if (!out)
+		return NULL;
+	json_array_foreach(array, i, v)
+		if (json_is_string(v))
+			(void)fprintf(out, "%s%s", i ? ", " : "", json_string_value(v));
+	(void)fclose(out);
+	return text;
+}
+
 static void layers(FILE *out, const struct dashboard *page)
 {
 	const char *name;
@@ -89,7 +106,7 @@ static void layers(FILE *out, const struct dashboard *page)
 		bool is_weak;
 
 		if (!value) {
-			list = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+			list = json_is_array(v) ? words_of(v) : json_dumps(v, JSON_ENCODE_ANY);
 			value = list ? list : "?";
 		}
 		/* of capabilities and groups, none is what we want */
@@ -103,7 +120,7 @@ static void health(FILE *out, const struct dashboard *page)
 {
 	char *const *row = page->request->health;
 
-	dashboard_section(out, "health", "Health", "");
+	dashboard_section(out, "health", "Health", "rest");
 	(void)fputs(
 		"<table><caption class=\"hidden\">Health of each layer</caption><thead><tr><th scope=\"col\">Layer"
 		"</th><th scope=\"col\">State</th></tr></thead><tbody>\n",
@@ -177,6 +194,8 @@ static const char style[] =
 	".card.good{border-left-color:var(--good)}.card.fair{border-left-color:var(--fair)}"
 	".card.bad{border-left-color:var(--bad)}.card.plain{border-left-color:var(--plain)}\n"
 	"main{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(22rem,100%),1fr));gap:1rem}\n"
+	"@media (min-width:75rem){.rest{grid-column:span 2}}.rest tbody th{white-space:nowrap;width:1%;padding-right:1.5rem}"
+	".scroll th{white-space:nowrap;overflow-wrap:normal}\n"
 	".wide{grid-column:1/-1}.chart{overflow-x:auto}.chart svg{width:100%;min-width:36rem;height:auto;display:block}svg text{fill:var(--soft);font-size:12px}\n"
 	"svg .small{font-size:11px}.grid{stroke:var(--line)}\n"
 	"rect.good{fill:var(--good)}rect.fair{fill:var(--fair)}rect.bad{fill:var(--bad)}rect.plain{fill:var(--plain)}\n"

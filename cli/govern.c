@@ -41,6 +41,11 @@ static int wait_for_room(const struct config *config, int64_t *waited, struct er
 	return 0;
 }
 
+static bool has_budget(const struct config *c)
+{
+	return c->day_runs || c->day_cpu_ms || c->day_bytes;
+}
+
 int govern_admit(struct call *call, int *ret_slot, int64_t *ret_wait_ms, struct err *err)
 {
 	const struct config *c = call->config;
@@ -50,7 +55,7 @@ int govern_admit(struct call *call, int *ret_slot, int64_t *ret_wait_ms, struct 
 	*ret_slot = -1;
 	if (state < 0 || (c->pressure_percent && wait_for_room(c, &waited, err) < 0))
 		return -1;
-	if ((c->day_runs || c->day_cpu_ms || c->day_bytes) &&
+	if (!call->is_aside && has_budget(c) &&
 	    budget_take(state, c, call->user, text_now_ms(), err) < 0)
 		return -1;
 	if (slot_take(state, c, call->user, ret_slot, &queued, err) < 0)
@@ -92,6 +97,15 @@ static void count_run(int state, struct exec *x, json_t *answer)
 	(void)stats_run_add(state, &run, NULL);
 }
 
+/* What a user used today is kept without any limit too, since the dashboard shows it. */
+static void charge(int state, struct call *call, const struct exec *x)
+{
+	struct budget used = { .runs = has_budget(call->config) ? 0 : 1, /* counted when it began */
+			       .cpu_ms = x->run.report.cpu_us / 1000, .bytes = x->collect.bytes };
+
+	(void)budget_charge(state, call->user, &used, text_now_ms(), NULL);
+}
+
 void govern_run(struct call *call, struct exec *x, json_t *answer, const struct err *err)
 {
 	int state = call_state(call, NULL);
@@ -103,12 +117,10 @@ void govern_run(struct call *call, struct exec *x, json_t *answer, const struct 
 			(void)audit_alert(call->config, "isolation", err->msg, NULL);
 		return;
 	}
+	if (call->is_aside)
+		return; /* what sbx runs to see whether it can is nobody's run */
 	count_run(state, x, answer);
-	if (call->config->day_cpu_ms || call->config->day_bytes) {
-		struct budget used = { .cpu_ms = x->run.report.cpu_us / 1000, .bytes = x->collect.bytes };
-
-		(void)budget_charge(state, call->user, &used, text_now_ms(), NULL);
-	}
+	charge(state, call, x);
 	AUTO_JSON json_t *r = receipt_make(x, answer);
 	(void)history_add(state, call->user, r, NULL);
 }

@@ -18,6 +18,7 @@ struct call {
 	bool is_request;	/* the request came as JSON, not from options */
 	bool is_looking;	/* sessions that are opened are not marked as used */
 	bool id_short;		/* ids go out in their 21-character form */
+	bool is_aside;		/* the run is made by sbx itself to look at something: it is not counted */
 	bool is_done;		/* run() wrote its output itself: nothing more is printed */
 	int status;		/* exit status of a verb that went well; 0 unless set */
 	int storage, state;	/* O_PATH-free directory descriptors, -1 until opened */

@@ -7,7 +7,7 @@ set -euo pipefail
 build=(gcc make pkg-config libjansson-dev libseccomp-dev nettle-dev uuid-dev libmagic-dev libsystemd-dev)
 run=(python3 python3-numpy python3-pandas python3-matplotlib nodejs esbuild bash file)
 check=(bats jq shellcheck mandoc codespell clang clang-format clang-tidy libclang-rt-14-dev cppcheck bubblewrap
-	strace uidmap mmdebstrap git ca-certificates binutils python3-pil poppler-utils)
+	strace uidmap mmdebstrap git ca-certificates binutils python3-pil poppler-utils chromium-headless-shell)
 case " ${*:-} " in *" run "*) want=("${build[@]}" "${run[@]}");; *) want=("${build[@]}" "${run[@]}" "${check[@]}");; esac
 case " ${*:-} " in *" vm "*) mapfile -t -O ${#want[@]} want < <(grep -v '^#' "$(dirname "$0")/../tests/vm/packages");; esac
 
@@ -35,8 +35,8 @@ echo "deps: installing ${missing[*]}"
 "${as[@]}" apt-get update -qq || echo "deps: the package lists could not be updated; trying with those there are" >&2
 known=()
 for p in "${missing[@]}"; do
-	# not every distribution has these: esbuild is TypeScript's, the other carries a version in its name
-	case $p in esbuild | libclang-rt-14-dev) apt-cache show "$p" >/dev/null 2>&1 || continue ;; esac
+	# not every distribution has these: esbuild is TypeScript's, one has a version in its name, one is the browser
+	case $p in esbuild | libclang-rt-14-dev | chromium-headless-shell) apt-cache show "$p" >/dev/null 2>&1 || continue ;; esac
 	known+=("$p")
 done
 [ ${#known[@]} -gt 0 ] || exit 0

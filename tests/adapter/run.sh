@@ -71,7 +71,7 @@ else
 	# what is the same for every sbx, and long, meets the real one if there is one
 	suite "adapter with a stand-in" NONE=1 -- test/{units,auth,doors,exec,files,programmatic,sharing,preview,mongo,watch}.test.js
 	if [ -n "$real" ]; then
-		suite "adapter with sbx" SBX_REAL="$real" -- test/{exec,files,programmatic,auth,doors,sharing,preview,kill,load,hostile,mongo}.test.js
+		suite "adapter with sbx" SBX_REAL="$real" SBX_MUST="${SBX_MUST:-}" -- test/{exec,files,programmatic,auth,doors,sharing,preview,kill,load,hostile,mongo,watch,browser}.test.js
 	else
 		suite "hostile clients" NONE=1 -- test/hostile.test.js
 	fi
