@@ -21,6 +21,7 @@ if [ "$(id -u)" = 0 ]; then
 	mkdir "$t/home" "$t/tmp"
 	# a copy, since the tree may lie where only root may go
 	tar --exclude=node_modules -cf - . | (mkdir "$t/adapter" && tar -C "$t/adapter" -xf -)
+	cp -R ../grafana ../prometheus "$t/"
 	if [ -n "$real" ]; then
 		mkdir "$t/build" && cp "$(dirname "$real")"/sbx* "$t/build/" && cp -R ../../profiles "$t/profiles"
 		real=$t/build/sbx
@@ -71,7 +72,7 @@ else
 	# what is the same for every sbx, and long, meets the real one if there is one
 	suite "adapter with a stand-in" NONE=1 -- test/{units,auth,doors,exec,files,programmatic,sharing,preview,mongo,watch}.test.js
 	if [ -n "$real" ]; then
-		suite "adapter with sbx" SBX_REAL="$real" SBX_MUST="${SBX_MUST:-}" -- test/{exec,files,programmatic,auth,doors,sharing,preview,kill,load,hostile,mongo,watch,browser}.test.js
+		suite "adapter with sbx" SBX_REAL="$real" SBX_MUST="${SBX_MUST:-}" -- test/{exec,files,programmatic,auth,doors,sharing,preview,kill,load,hostile,mongo,watch,monitoring,browser}.test.js
 	else
 		suite "hostile clients" NONE=1 -- test/hostile.test.js
 	fi

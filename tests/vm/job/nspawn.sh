@@ -43,7 +43,7 @@ told "CPU time ends a run within 50 ms" '.status == "cpu_limit" and .usage.cpu_m
 
 # ---- units
 is "the users and directories of the units can be made" install_units
-is "the units are right" systemd-analyze verify --man=no sbx.slice sbx-gc.service sbx-gc.timer sbx-adapter@8000.service
+is "the units are right" systemd-analyze verify --man=no sbx.slice sbx-gc.service sbx-gc.timer sbx-metrics.service sbx-metrics.timer sbx-adapter@8000.service
 is "the slice has its limits" test "$(systemctl show -P MemoryMax -P MemorySwapMax -P CPUQuotaPerSecUSec sbx.slice | sort | tr '\n' ' ')" = \
 	"1073741824 500ms 7516192768 "
 is "the adapter comes back after a failure, and not for ever" \
