@@ -40,6 +40,8 @@ check-clang: ; $(Q)$(MAKE) BUILD=$(BUILD)-clang CC=clang WERROR=1 tests && BUILD
 
 check-vm: all ; $(Q)contrib/deps.sh vm && BUILD=$(BUILD) tests/vm/check
 check-images: all ; $(Q)BUILD=$(BUILD) tests/images/check
+# CPython's own suite inside and outside: long, see tests/cpython/run
+check-cpython: all ; $(Q)contrib/deps.sh cpython && BUILD=$(BUILD) tests/cpython/run
 check-adapter: all ; $(Q)SBX_REAL=$(abspath $(BUILD))/sbx tests/adapter/run.sh
 check-clients: all ; $(Q)SBX_REAL=$(abspath $(BUILD))/sbx tests/adapter/run.sh clients
 
@@ -112,6 +114,6 @@ docs: ; $(Q)mkdir -p $(BUILD)/docs && for p in $(MAN); do mandoc -Thtml $$p > $(
 hooks: ; $(Q)git config core.hooksPath .githooks
 clean: ; $(Q)rm -rf $(BUILD) $(BUILD)-*
 
-.PHONY: all tests test check check-here demo-here check-fast asan ubsan check-clang check-vm check-images check-adapter check-clients fuzz analyze \
+.PHONY: all tests test check check-here demo-here check-fast asan ubsan check-clang check-vm check-images check-adapter check-clients check-cpython fuzz analyze \
 	lint fmt hardening bench deps deps-check demo install uninstall install-adapter dist distcheck reproducible docs \
 	hooks clean compile_commands.json
