@@ -277,37 +277,3 @@ int audit_append(int state, const struct config *config, json_t *record, struct 
 		(void)audit_expire(state, config, text_now_ms(), NULL, NULL);
 	return 0;
 }
-
-
-int audit_alert(const struct config *config, const char *what, const char *message, struct err *err)
-{
-	char kind[128], text[1024], clean[900];
-	char *argv[] = { (char *)"sh", (char *)"-c", config->alert_command, NULL };
-	char *envp[] = { (char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-			 kind, text, NULL };
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	pid_t pid;
-	int failed;
-
-	if (!config->alert_command || !config->alert_command[0])
-		return 0;
-	text_clean(message, clean, sizeof(clean));
-	(void)snprintf(kind, sizeof(kind), "SBX_ALERT=%s", what);
-	(void)snprintf(text, sizeof(text), "SBX_ALERT_MESSAGE=%s", clean);
-	if (posix_spawn_file_actions_init(&files) != 0)
-		return err_set(err, ERR_INTERNAL, "start the alert command: out of memory");
-	(void)posix_spawnattr_init(&attr);
-	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID);
-	(void)posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDWR, 0);
-	(void)posix_spawn_file_actions_adddup2(&files, 0, 1);
-	(void)posix_spawn_file_actions_adddup2(&files, 0, 2);
-	failed = posix_spawn(&pid, "/bin/sh", &files, &attr, argv, envp);
-	(void)posix_spawn_file_actions_destroy(&files);
-	(void)posix_spawnattr_destroy(&attr);
-	if (failed) {
-		errno = failed;
-		return err_sys(err, ERR_INTERNAL, "start the alert command");
-	}
-	return 0; /* its end is init's to see: we are gone soon */
-}

@@ -107,13 +107,6 @@ int audit_erase(int state, const struct config *config, const char *user, int64_
 		struct err *err);
 
 /*
- * Starts config->alert_command (if any) by /bin/sh, without waiting for it, with SBX_ALERT (a word
- * as "audit" or "isolation") and SBX_ALERT_MESSAGE in its environment and nothing open.
- */
-int audit_alert(const struct config *config, const char *what, const char *message,
-		struct err *err);
-
-/*
  * Gives the lines of a file that end before offset `end`, the last one first, without their line
  * end, in memory bounded by the longest line (1 MiB; a longer one is skipped). What stands behind
  * the last line end is given too. each() ends the walk with a result other than 0, which is given

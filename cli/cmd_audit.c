@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "alert.h"
 #include "audit.h"
 #include "cleanup.h"
 #include "config.h"
@@ -316,7 +317,7 @@ static int verify(struct call *call, int state, const struct request *r, json_t 
 		       v.file[0] ? v.file : "the whole", v.line, v.seq, v.why);
 	/* neither may hide the finding */
 	(void)stats_count(state, STATS_AUDIT_BROKEN, 1, NULL);
-	(void)audit_alert(call->config, "audit", message, NULL);
+	(void)alert_raise(call->config, state, "audit", message, NULL);
 	(void)err_set(err, ERR_CORRUPT, "%s", message);
 	return err_hint(err, "keep the audit directory as it is and compare it with a backup");
 }

@@ -32,7 +32,7 @@ static const struct json_field fields[] = {
 	N(rate_per_minute, 0, 1000000), N(rate_burst, 1, 1000000), N(day_runs, 0, INT64_MAX),
 	N(day_cpu_ms, 0, INT64_MAX), N(day_bytes, 0, INT64_MAX), N(audit_bytes, 4096, SIZE_MAX_BYTES),
 	N(audit_keep, 1, 100000), N(audit_ttl_days, 0, 36500),
-	N(history_ttl_days, 0, 36500), S(metrics_prefix), S(alert_command),
+	N(history_ttl_days, 0, 36500), S(metrics_prefix), L(alert_command),
 };
 enum { FIELD_COUNT = sizeof(fields) / sizeof(fields[0]) };
 
@@ -215,6 +215,8 @@ static int check(const struct config *config, struct err *err)
 
 	if (config->storage[0] != '/' || config->state[0] != '/')
 		return err_set(err, ERR_CONFIG, "storage and state must be absolute paths");
+	if (config->alert_command && (!config->alert_command[0] || config->alert_command[0][0] != '/'))
+		return err_set(err, ERR_CONFIG, "setting 'alert_command': the program must be an absolute path");
 	if (check_word(config->cgroup, cgroup, "cgroup", err) < 0 ||
 	    check_word(config->proc, proc, "proc", err) < 0)
 		return -1;

@@ -37,7 +37,7 @@ struct config {
 	int64_t audit_bytes, audit_keep, audit_ttl_days;
 	int64_t history_ttl_days;	/* gc removes older months; 0: never */
 	char *metrics_prefix;
-	char *alert_command;		/* run when isolation fails or the audit chain breaks */
+	char **alert_command;		/* argv, started when isolation fails or the audit chain breaks */
 	json_t *origins;		/* member -> where its value comes from */
 };
 

@@ -5,6 +5,7 @@
  */
 #include "govern.h"
 
+#include "alert.h"
 #include "audit.h"
 #include "cleanup.h"
 #include "config.h"
@@ -113,8 +114,8 @@ void govern_run(struct call *call, struct exec *x, json_t *answer, const struct 
 	if (state < 0)
 		return;
 	if (!answer) {
-		if (err->code == ERR_ISOLATION && call->config->alert_command)
-			(void)audit_alert(call->config, "isolation", err->msg, NULL);
+		if (err->code == ERR_ISOLATION)
+			(void)alert_raise(call->config, state, "isolation", err->msg, NULL);
 		return;
 	}
 	if (call->is_aside)
@@ -329,7 +330,7 @@ void govern_audit(struct call *call, const char *verb, json_t *request, json_t *
 	json_t *record = json_pack("{s:s,s:s}", "action", action_of(verb), "status",
 				   !err ? "success" : err->code == ERR_NOT_FOUND || err->code == ERR_POLICY ||
 				   err->code == ERR_RATE ? "denied" : "error");
-	if (call->user[0])	/* the name of a user that is none is not recorded as one */
+	if (call->user[0] && !call->is_erased)	/* the name of a user that is none is not recorded as one */
 		add_text(record, "userId", call->user, 64);
 	add_text(record, "ip", call->ip, 64);
 	add_text(record, "userAgent", call->user_agent, 256);
@@ -338,5 +339,5 @@ void govern_audit(struct call *call, const char *verb, json_t *request, json_t *
 	if (err)
 		add_error(record, err);
 	if (audit_append(state, call->config, record, &own) < 0)
-		(void)audit_alert(call->config, "audit", own.msg, NULL);
+		(void)alert_raise(call->config, state, "audit", own.msg, NULL);
 }

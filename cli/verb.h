@@ -19,6 +19,7 @@ struct call {
 	bool is_looking;	/* sessions that are opened are not marked as used */
 	bool id_short;		/* ids go out in their 21-character form */
 	bool is_aside;		/* the run is made by sbx itself to look at something: it is not counted */
+	bool is_erased;		/* all of the user was removed: the record does not name who it was */
 	bool is_done;		/* run() wrote its output itself: nothing more is printed */
 	int status;		/* exit status of a verb that went well; 0 unless set */
 	int storage, state;	/* O_PATH-free directory descriptors, -1 until opened */

@@ -470,25 +470,6 @@ static void test_erasure(const struct config *c)
 	(void)close(state);
 }
 
-static void test_alert(const struct config *c)
-{
-	struct config loud = *c;
-	char command[200], *text = NULL;
-	int state = fresh("alert"), i;
-
-	(void)snprintf(command, sizeof(command),
-		       "echo \"$SBX_ALERT $SBX_ALERT_MESSAGE\" >%s/alert/said", base);
-	loud.alert_command = command;
-	ok(audit_alert(&loud, "audit", "line\n1", NULL) == 0, "an alert command is started");
-	while (wait(NULL) > 0)
-		;
-	for (i = 0; i < 100 && !text; i++)
-		text = io_read_file(state, "said", 100, NULL);
-	ok(text && !strcmp(text, "audit line?1\n"), "it is told what happened");
-	free(text);
-	(void)close(state);
-}
-
 static void test_speed(const struct config *c, int records)
 {
 	int state = fresh("speed"), i;
@@ -530,7 +511,6 @@ int main(void)
 	test_kill(&c, is_long ? 500 : 40);
 	test_rotation(&c);
 	test_erasure(&c);
-	test_alert(&c);
 	test_speed(&c, is_long ? 1000000 : 5000);
 	printf("1..%d\n", tests);
 	(void)close(base_fd);
