@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /* rm: files out of the next revision, a whole session, everything of a user. */
+#include "audit.h"
+#include "cleanup.h"
 #include "exec.h"
 #include "history.h"
+#include "io.h"
 #include "verb.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct request {
 	VERB_MEMBERS;
@@ -55,15 +61,48 @@ static int remove_files(struct call *call, struct session *session, const struct
 	return done;
 }
 
+/*
+ * Who was never seen here and who has no files: the history and the audit log tell them apart. Rates
+ * and budgets stay for their minute and their day, or a removal would be a way around them.
+ */
+static int remove_traces(struct call *call, int state, bool *ret_any, int64_t *ret_records, struct err *err)
+{
+	AUTO_FD int last = io_open_dir(state, "last");
+	char path[80];
+
+	(void)snprintf(path, sizeof(path), "history/%.64s", call->user);
+	*ret_any = faccessat(state, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	if (last >= 0)
+		(void)unlinkat(last, call->user, 0);
+	if (history_erase(state, call->user, err) < 0 ||
+	    audit_erase(state, call->config, call->user, ret_records, err) < 0)
+		return -1;
+	*ret_any = *ret_any || *ret_records > 0;
+	return 0;
+}
+
 static int remove_user(struct call *call, json_t **ret, struct err *err)
 {
-	int64_t sessions;
+	int64_t sessions = 0, records = 0;
 	int state = call_state(call, err);
+	struct err absent = { 0 };
+	bool is_known = false;
 
-	if (state < 0 || user_erase(call, call->user, &sessions, err) < 0 ||
-	    history_erase(state, call->user, err) < 0)
+	if (state < 0)
 		return -1;
-	*ret = json_pack("{s:s,s:I}", "user", call->user, "sessions_removed", (json_int_t)sessions);
+	if (user_erase(call, call->user, &sessions, &absent) < 0 && absent.code != ERR_NOT_FOUND) {
+		*err = absent;
+		return -1;
+	}
+	if (remove_traces(call, state, &is_known, &records, err) < 0)
+		return -1;
+	if (absent.code && !is_known) {
+		*err = absent;
+		return -1;
+	}
+	call->is_erased = true;
+	*ret = json_pack("{s:s,s:I,s:I}", "user", call->user, "sessions_removed", (json_int_t)sessions,
+			 "audit_records_blanked", (json_int_t)records);
 	return 0;
 }
 

@@ -108,3 +108,41 @@ load ../helpers
 	ok
 	equals "$(<o)" x
 }
+
+@test "a user who is removed is in no file any more; the audit log keeps hashes and verifies" {
+	local i
+	for i in 1 2; do upload "private-$i.txt" secret-content '{"user":"'$USER_A'","ip":"192.0.2.77","user_agent":"Agent-Of-A"}'; done
+	request exec "$(in_session '{"user":"'$USER_A'","lang":"bash","code":"echo x >made-by-a.txt"}')" && ok
+	request get "$(in_session '{"user":"'$USER_A'","name":"absent-a.txt","out":"/dev/null"}')" && refused E_NOT_FOUND
+	sbx upload -u "$USER_A" -n typed.txt - <<<x >/dev/null # leaves a last session
+	upload b.txt x '{"user":"'$USER_B'"}'
+	printf '{"seq":99,"userId":"%s' "$USER_A" >>"$SBX_STATE/audit/audit.jsonl"
+	capture sbx rm --json -u "$USER_A" --user-all && ok
+	has '.sessions_removed == 3 and .audit_records_blanked == 5'
+	run ! grep -rlaE "$USER_A|192\.0\.2\.77|Agent-Of-A|private-|made-by-a|absent-a|secret-content|typed\.txt" "$SBX_STORAGE" "$SBX_STATE"
+	equals "$(find "$SBX_STORAGE" "$SBX_STATE" -name "*$USER_A*")" ""
+	[ -z "$(find "$SBX_STORAGE" -lname "$USER_A/*")" ]
+	capture sbx audit verify --json && ok && has '.intact and .erased == 5'
+	capture sbx audit verify
+	grep -q '^5 records were erased on request$' "$TMP/.out"
+	capture sbx audit --json -u "$USER_A" && ok && has '.records == []'
+	capture sbx audit --json && ok
+	has '[.records[] | select(.erased)] | length == 5 and all(.[]; has("action") and (has("userId") or has("ip") or has("file") or has("details") | not))'
+	has '.records[-1] | .action == "rm" and .status == "success" and (has("userId") | not)'
+	has '[.records[] | select(.userId == $u)] | length == 1' --arg u "$USER_B"
+	capture sbx history --json -u "$USER_A" && ok && has '.runs == []'
+	# a blank put there by hand is not one that was asked for
+	sed -i '/"userId":"'$USER_B'"/s/"salt":.*}/"erased":true}/' "$SBX_STATE/audit/audit.jsonl"
+	capture sbx audit verify --json && refused E_CORRUPT
+	capture sbx rm --json -u "$USER_A" --user-all
+	refused E_NOT_FOUND
+}
+
+@test "a user without files, of whom only history and audit tell, is removed too" {
+	request exec '{"user":"'$USER_A'","lang":"bash","code":"true"}' && ok
+	request rm "$(jq -c '{user, session, whole_session: true}' <<<"$output")" && ok
+	rm -rf "${SBX_STORAGE:?}/$USER_A"
+	capture sbx rm --json -u "$USER_A" --user-all && ok && has '.sessions_removed == 0 and .audit_records_blanked == 2'
+	run ! grep -rlq "$USER_A" "$SBX_STATE"
+	capture sbx audit verify --json && ok
+}
