@@ -7,6 +7,8 @@ ready
 mib=1048576
 
 is "this is the kernel of Debian 12" grep -q '^6\.1\..*-cloud-amd64$' <<<"$(uname -r)"
+is "AppArmor is on" grep -q Y /sys/module/apparmor/parameters/enabled
+is "the kernel tells of pressure" grep -q '^full avg10=' /proc/pressure/memory
 for place in session server; do
 	request $place "$(python "$(cat /vmtest/changes.py)" 'args: ["new"]')"
 	told "$place: a run succeeds" '.status == "success"'

@@ -197,6 +197,22 @@ told "and one allocation that is too large is told as memory_limit" \
 answer=$(from_server env SBX_CGROUP=off $sbx exec <<<"$(python 'print(1)')")
 told "the setting off is obeyed" '.status == "success" and .isolation.cgroup == "none"'
 
+# ---- a server that has used up what it may
+# shellcheck disable=SC2016
+answer=$(systemd-run --wait --pipe -q -p User=svc -p "Delegate=cpu io memory pids" -p MemoryMax=150M -p MemorySwapMax=0 \
+	-E SBX_PROFILES=/vmtest/profiles -E SBX_WAIT_MS=300 /bin/bash -c '
+	d=/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)
+	mkdir "$d/main" && echo 0 >"$d/main/cgroup.procs" || exit 99
+	"$1" exec <<<"$2" | jq -c .status
+	exec 3< <(exec python3 -c "import time; x = bytearray(b\"x\") * (138 << 20); print(1, flush=True); time.sleep(60)")
+	hog=$!
+	read -r -u 3 _
+	"$1" exec <<<"$2" | jq -c "[.error.code, .error.message]"
+	kill $hog; wait $hog 2>/dev/null
+	"$1" exec <<<"$2" | jq -c .status' sh $sbx "$(python pass)" | jq -cs .)
+told "near the limit of its own cgroup a run is refused with the reason, and after that works again" \
+	'.[0] == "success" and .[1][0] == "E_BUSY" and (.[1][1] | contains("own cgroup")) and .[2] == "success"'
+
 # ---- fairness
 of_user() { python "$spins" "user: \"$1\", limits: {wall_ms: 30000, cpu_ms: 30000, processes: $2}"; }
 # shellcheck disable=SC2016
