@@ -491,7 +491,7 @@ seen() { jq -j .stdout "$TMP/.out" | sort | tr '\n' ';'; }
 }
 
 # --- encoding and stream --------------------------------------------------------------------------
-@test "output that is no UTF-8 gets U+FFFD, and base64 has the bytes" {
+@test "output that is no UTF-8 gets U+FFFD, and base64 has the bytes" { # S3-19
 	python 'import sys; sys.stdout.buffer.write(b"a\xff\xc3(\x00b"); sys.stderr.buffer.write(b"\xf0\x9f")' '{"encoding":"base64"}'
 	ok
 	has '.stdout == "a\ufffd\ufffd(\u0000b" and .stderr == "\ufffd\ufffd" and .stdout_bytes == 6'
@@ -662,7 +662,7 @@ x = bytearray(60 << 20)'
 	has '.timing | to_entries | all(.value >= 0)'
 }
 
-@test "isolation tells what was read back" { # S0-35, S2-35, S2-36, S3-02, S4-01
+@test "isolation tells what was read back" { # S0-35, S2-35, S2-36, S3-02, S4-01, S4-67
 	python 1
 	ok
 	has '.isolation.method == "userns" and .isolation.caps == "none" and .isolation.no_new_privs == true'

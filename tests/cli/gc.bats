@@ -164,7 +164,7 @@ a_store() {
 	[ "$status" -ne 0 ]
 }
 
-@test "a file that became a link is not followed" { # S1-37
+@test "a file that became a link is not followed" { # S1-37, S0-59
 	a_store
 	is_broken_on_purpose=1
 	rm "$dir/$id.txt"

@@ -4,7 +4,7 @@ load ../helpers
 
 limited() { python "$1" "{\"limits\":$2}"; }
 
-@test "the clock ends a run: timeout" { # S0-10, S0-36, S4-74
+@test "the clock ends a run: timeout" { # S0-10, S0-36, S4-74, S4-02, S4-68
 	limited 'import time
 print("begin", flush=True)
 time.sleep(30)' '{"wall_ms":500}'
@@ -29,7 +29,7 @@ while True: time.sleep(1)' '{"wall_ms":500}'
 	has '.status == "timeout" and .limits_hit == ["wall_ms"] and .committed == false and .files == []'
 }
 
-@test "an infinite loop meets its CPU time" { # S2-27, S0-63
+@test "an infinite loop meets its CPU time" { # S2-27, S0-63, S4-02, S4-68
 	limited 'while True: pass' '{"cpu_ms":400,"wall_ms":20000}'
 	ok
 	has '.status == "cpu_limit" and .limits_hit == ["cpu_ms"] and .usage.cpu_ms >= 300'
@@ -41,7 +41,7 @@ while True: time.sleep(1)' '{"wall_ms":500}'
 	has '.status == "cpu_limit"'
 }
 
-@test "memory taken bit by bit meets the limit" { # S0-37, S2-28
+@test "memory taken bit by bit meets the limit" { # S0-37, S2-28, S4-02, S4-68
 	limited 'import time
 x = []
 while True:
@@ -153,7 +153,7 @@ f.write(b"x" * 2000000)' '{"file_bytes":1000000}'
 	has '.status == "disk_limit" and .limits_hit == ["file_bytes"]'
 }
 
-@test "bytes of the workspace: ENOSPC inside, disk_limit outside, the store as before" { # S2-39
+@test "bytes of the workspace: ENOSPC inside, disk_limit outside, the store as before" { # S2-39, S4-02, S4-68
 	upload keep.txt kept
 	python 'f = open("big", "wb")
 while True: f.write(b"x" * 65536)' "$(in_session '{"limits":{"scratch_bytes":2097152}}')"
@@ -199,7 +199,7 @@ raise SystemExit(1)' '{"limits":{"scratch_files":100}}'
 	equals "$(store_sum)" "$sum"
 }
 
-@test "output beyond its cap keeps head and tail, is flagged, and changes nothing" { # S2-33
+@test "output beyond its cap keeps head and tail, is flagged, and changes nothing" { # S2-33, S3-19
 	limited 'import sys
 sys.stdout.write("HEAD" + "x" * 20000 + "TAIL"); sys.stderr.write("A" + "y" * 5000 + "Z")' '{"stdout_bytes":1000,"stderr_bytes":500}'
 	ok

@@ -213,7 +213,7 @@ print("good")' "$(in_session)"
 }
 
 # --- size and quota -------------------------------------------------------------------------------
-@test "size and size_max are held to while it streams" { # S0-67
+@test "size and size_max are held to while it streams" { # S0-67, S0-65
 	request upload '{"files":[{"name":"a","content":"12345","size":5}]}'
 	ok
 	session=$(jq -r .session "$TMP/.out")
@@ -311,7 +311,7 @@ print("good")' "$(in_session)"
 }
 
 # --- types ----------------------------------------------------------------------------------------
-@test "only listed extensions, and the bytes must be what the extension says" { # S0-26
+@test "only listed extensions, and the bytes must be what the extension says" { # S0-26, S0-65
 	config '{"extensions":["csv","png","txt"]}'
 	upload a.csv 'a,b'
 	request upload '{"files":[{"name":"a.exe","content":"MZ"}]}'

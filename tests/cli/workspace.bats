@@ -175,7 +175,7 @@ except OSError: pass'
 	equals "$(now)" "good.txt "
 }
 
-@test "a link in the place of an input ends that input, and leads nowhere" { # S1-37
+@test "a link in the place of an input ends that input, and leads nowhere" { # S1-37, S0-59
 	some
 	python 'import os
 os.rename("d", "real"); os.symlink("real", "d"); os.remove("real/one.txt"); os.symlink("/etc/passwd", "real/one.txt")' "$(in_session)"
@@ -278,7 +278,7 @@ os._exit(0)'
 	has '.stdout == $h' --arg h "$(sha256sum big.bin | cut -d' ' -f1)"$'\n'
 }
 
-@test "only the workspace and the temporary places may be written" { # S0-30, S0-70, S4-05
+@test "only the workspace and the temporary places may be written" { # S0-30, S0-70, S4-05, S2-38, S4-72
 	python 'import os
 def w(p):
     try: open(p, "w").write("x"); return True

@@ -11,7 +11,7 @@ all_held() {
 }
 
 # bats test_tags=slow,security
-@test "sbx attack: every probe is held, and refused for a reason that is not so outside" { # S0-40
+@test "sbx attack: every probe is held, and refused for a reason that is not so outside" { # S0-40, S0-64, S4-67
 	capture sbx attack --json
 	ok
 	all_held

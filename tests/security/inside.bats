@@ -21,7 +21,7 @@ attacker() {
 	output=$(jq -r .stdout "$TMP/.out")
 }
 
-@test "namespaces, mounts and roots: every call is refused" { # S0-34, S2-20
+@test "namespaces, mounts and roots: every call is refused" { # S0-34, S2-20, S0-64
 	attacker 'print(call(272, 0x10000000), call(272, 0x20000), call(56, 0x10000000 | 17, 0, 0, 0, 0), call(165, b"none", b"/tmp", b"tmpfs", 0, None),
 	call(166, b"/proc", 2), call(155, b".", b"."), call(161, b"/tmp"), call(308, 3, 0), call(428, -100, b"/", 1), call(429, 3, b"", -100, b"/tmp", 0), call(430, b"tmpfs", 0))'
 	[[ ! $output =~ done ]] || { echo "$output"; false; }
@@ -105,7 +105,7 @@ print(os.isatty(0), os.isatty(1), tried(lambda: os.close(os.open("/dev/tty", os.
 	! grep -q TTY out
 }
 
-@test "identity: uid 1000, no group, no capability, no way to more" { # S1-39, S2-21, S2-35, S2-36, S4-06, S4-07
+@test "identity: uid 1000, no group, no capability, no way to more" { # S1-39, S2-21, S2-35, S2-36, S4-06, S4-07, S4-70, S4-73
 	attacker 'print(os.getresuid(), os.getresgid(), [g for g in os.getgroups() if g != 1000])
 s = open("/proc/self/status").read()
 print([l.split()[1].strip("0") for l in s.splitlines() if l.startswith("Cap")], [l.split()[1] for l in s.splitlines() if l.startswith(("NoNewPrivs", "Seccomp:"))])
@@ -142,7 +142,7 @@ print(found, "canary" in open("/proc/self/mountinfo").read())'
 }
 
 # --- network --------------------------------------------------------------------------------------
-@test "no route, no name, no host loopback" { # S0-32, S0-61, S1-38, S2-34
+@test "no route, no name, no host loopback" { # S0-32, S0-61, S1-38, S2-34, S4-04, S4-71
 	command -v python3 >/dev/null || lacking python3
 	python3 -c 'import socket,time
 s=socket.socket(); s.bind(("127.0.0.1",0)); s.listen(); print(s.getsockname()[1], flush=True); time.sleep(60)' >port &
@@ -215,7 +215,7 @@ print(tried(lambda: fcntl.ioctl(0, 0x5412, b"x")), tried(lambda: fcntl.ioctl(1, 
 	[[ ! $output =~ done ]]
 }
 
-@test "the host's files are as before: /usr and /etc cannot be changed" { # S0-30
+@test "the host's files are as before: /usr and /etc cannot be changed" { # S0-30, S2-38, S4-72
 	attacker 'for f in (lambda: os.remove("/usr/bin/true"), lambda: os.rename("/usr/bin/true", "/usr/bin/x"), lambda: os.mkdir("/usr/x"), lambda: os.chmod("/usr/bin/true", 0o777),
 	lambda: os.utime("/usr/bin/true"), lambda: os.symlink("x", "/usr/x"), lambda: os.link("/usr/bin/true", "/mnt/data/true"), lambda: os.truncate("/usr/bin/true", 0), lambda: open("/etc/passwd", "a").close()):
     r = tried(f)
@@ -237,7 +237,7 @@ for fd in range(3, 64):
 	has '.status == "success" and (.stdout | startswith("{\"v\":1,\"ok\":false")) and .stdout_bytes == 147'
 }
 
-@test "names of files cannot forge members of the answer" {
+@test "names of files cannot forge members of the answer" { # S3-19
 	python 'for n in ["\",\"ok\":false,\"x\":\"", "}],\"revision\":99,\"y\":[{", "\\u0022", "a\\\",\\\"b"]:
     open(n, "w").write("x")
 import os

@@ -630,6 +630,7 @@ static void test_reached(const struct filter_set *set)
 			wrong++;
 		}
 	}
+	/* S4-03, S4-69 */
 	ok(wrong == 0, "%s: just the calls listed here are within reach", set->name);
 	ok(n == set->calls, "%s: it says that they are %u, and they are %u", set->name, set->calls,
 	   n);

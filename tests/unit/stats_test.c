@@ -73,8 +73,10 @@ static void test_counts(int state)
 	ok(value(o, "executions", NULL) == 100 && value(o, "by_status", "success") == 98 &&
 		   value(o, "by_status", "timeout") == 1 && value(o, "by_status", "unknown") == 1,
 	   "runs are counted by status");
+	/* S3-60 */
 	ok(value(o, "by_lang", "python") == 98 && value(o, "by_isolation", "userns") == 99,
 	   "runs are counted by language and isolation");
+	/* S3-63, S3-64 */
 	ok(value(o, "limits_hit", "wall_ms") == 1 && value(o, "timeouts", NULL) == 1 &&
 		   value(o, "blocked", NULL) == 3,
 	   "limits, timeouts and denied operations are counted");
@@ -97,10 +99,12 @@ static void test_text(int state)
 	char *line, *rest = strdup(text), *keep = rest;
 	bool is_plain = true;
 
+	/* S3-60, S3-66 */
 	ok(strstr(text,
 		  "# TYPE sbx_executions_total counter\nsbx_executions_total{isolation=\"userns\"} 99\n") &&
 		   strstr(text, "# HELP sbx_executions_total "),
 	   "a metric has HELP, TYPE and its label");
+	/* S3-67, S3-68, S3-69, S3-70 */
 	ok(strstr(text, "sbx_cpu_seconds_total 147.000\n") &&
 		   strstr(text, "sbx_memory_bytes_max 9000\n") &&
 		   strstr(text, "sbx_timeouts_total 1\n") &&
@@ -110,6 +114,7 @@ static void test_text(int state)
 		   strstr(text, "_bucket{le=\"+Inf\"} 100\n") &&
 		   strstr(text, "execution_duration_seconds_count 100\n"),
 	   "the histogram is cumulative");
+	/* S3-66: the prefix */
 	ok(strstr(other, "omnimind_sandbox_executions_total{") && !strstr(other, "sbx_"),
 	   "another prefix is used throughout");
 	while ((line = strsep(&rest, "\n")))

@@ -182,7 +182,7 @@ describe('configuration', () => {
     const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
     for (const [name] of VARIABLES) assert.ok(readme.includes(`\`${name}\``), name)
   })
-  test('defaults are those that are promised', () => { // S1-18, S1-24, S1-26
+  test('defaults are those that are promised', () => { // S1-18, S1-24, S1-26, S2-40
     const cfg = loadConfig({})
     assert.deepEqual([cfg.port, cfg.perPrincipal, cfg.logLevel, cfg.host, cfg.timeoutMs], [3081, 5, 'info', '127.0.0.1', undefined])
     assert.ok(cfg.total >= 10)

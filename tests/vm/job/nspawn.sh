@@ -62,6 +62,7 @@ is "ps has another user's for nobody" test "$(as_alice $sbx ps --user bob --json
 is "and they cannot be ended so" refused as_alice $sbx kill --user bob "$first"
 is "kill ends a run" as_alice $sbx kill "$first"
 wait $one $two
+# S3-12
 is "in good order, and the other goes on to its end" \
 	test "$(jq -rs 'map(.status) | sort | join(" ")' /tmp/one /tmp/two)" = "killed success"
 is "ps shows none then" running 0

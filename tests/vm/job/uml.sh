@@ -72,9 +72,11 @@ small="limits: {memory_bytes: (64 * $mib), swap_bytes: 1, wall_ms: 20000}"
 for place in session user_service system_service server; do
 	case $place in session | user_service) method='scope' ;; *) method=delegated ;; esac
 	request $place "$(python 'print(open("/proc/self/cgroup").read())')"
+	# S3-22, S3-23
 	told "$place: a run succeeds in a cgroup and does not see where that is" \
 		".status == \"success\" and (.isolation.cgroup | . == \"$method\" or . == \"delegated\") and .stdout == \"0::/\\n\\n\""
 	request $place "$(python "$hog" "$small")"
+	# S4-68
 	told "$place: a memory bomb ends with memory_limit" \
 		".status == \"memory_limit\" and .limits_hit == [\"memory_bytes\"] and .usage.memory_peak_bytes == 64 * $mib and .usage.exact"
 	request $place "$(python "$forks" 'limits: {processes: 8}')"
