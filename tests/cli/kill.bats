@@ -81,8 +81,8 @@ run_and_strike() { # WHO
 	find "$SBX_STORAGE" -path '*/.run/.*' -type d -empty -delete
 }
 
-@test "runs: sbx is killed" { run_and_strike sbx; }
-@test "runs: sbx-jail is killed" { run_and_strike jail; }
+@test "runs: sbx is killed" { run_and_strike sbx; } # S3-25
+@test "runs: sbx-jail is killed" { run_and_strike jail; } # S3-25
 @test "runs: process 1 is killed" { run_and_strike init; }
 
 @test "new sessions: a half-made one is invisible" {

@@ -62,3 +62,46 @@ dry_make() { make -n -C "$SOURCE" BUILD="$BUILD" --no-print-directory "$@"; }
 	ok
 	has '.stdout == "42\n" and .profile == "default"'
 }
+
+# value UNIT KEY: what a unit of ours sets
+value() { sed -n "s/^$2=//p" "$SOURCE/contrib/systemd/$1"; }
+
+@test "the units come back after a failure, not for ever, in a slice with limits" { # S3-27, S3-28, S3-31, S3-32, S3-33, S3-34, S3-42
+	local unit
+	for unit in sbx-adapter@.service sbx-gc.service; do
+		equals "$unit $(value $unit Restart) $(value $unit RestartSec) $(value $unit StartLimitIntervalSec) $(value $unit StartLimitBurst) $(value $unit Slice)" \
+			"$unit on-failure 5 60 3 sbx.slice"
+	done
+	equals "$(value sbx-adapter@.service MemoryAccounting)" yes
+	equals "$(for key in MemoryMax MemorySwapMax CPUQuota TasksMax MemoryAccounting CPUAccounting; do value sbx.slice $key; done | tr '\n' ' ')" \
+		'1G 7G 50% infinity yes yes '
+	grep -qE '^d /var/lib/sbx/state +0700 sbx +sbx ' "$SOURCE/contrib/systemd/tmpfiles.d/sbx.conf"
+	grep -qE '^u sbx ' "$SOURCE/contrib/systemd/sysusers.d/sbx.conf"
+}
+
+@test "the adapter's unit gives it the port that is the name of the instance" { # S1-12, S4-47
+	local line
+	line=$(value sbx-adapter@.service ExecStart)
+	mkdir bin
+	# shellcheck disable=SC2016
+	printf '#!/bin/sh\necho "port $SANDBOX_PORT"\n' >bin/sbx-adapter
+	chmod 755 bin/sbx-adapter
+	line=$(sed -e "s|@BINDIR@|$PWD/bin|; s|%i|8090|g; s|/sys/fs/cgroup|$PWD/nowhere|g" <<<"$line")
+	equals "$(SANDBOX_PORT=1 bash -c "$line")" 'port 8090'
+	grep -q "\['SANDBOX_PORT', 'port'" "$SOURCE/contrib/librechat/src/config.js"
+}
+
+@test "the slice is put to use and looked at with two commands that are written down" { # S3-43
+	local commands
+	commands=$(block README.md Installation 4)
+	equals "$(wc -l <<<"$commands")" 2
+	grep -qx 'sudo systemctl restart sbx-adapter@3081' <<<"$commands"
+	grep -q '^systemctl show sbx-adapter@3081 sbx.slice --property=Slice,MemoryMax,' <<<"$commands"
+	[ -e "$SOURCE/contrib/systemd/sbx-adapter@.service" ] && [ -e "$SOURCE/contrib/systemd/sbx.slice" ]
+}
+
+@test "what swap costs is written down, and that more memory is the choice of a profile" { # S3-37, S3-44
+	local page=$SOURCE/man/sbx-profile.5
+	grep -q 'some 1 to 100 microseconds, getting it back from swap some 1 to 10 milliseconds' "$page"
+	grep -q 'a profile is the way to more, there is no cap for all' "$page"
+}

@@ -42,10 +42,13 @@ request session "$(python 'while True: pass' 'limits: {cpu_ms: 500}')"
 told "CPU time ends a run within 50 ms" '.status == "cpu_limit" and .usage.cpu_ms >= 500 and .usage.cpu_ms < 560'
 
 # ---- units
+# S3-28
 is "the users and directories of the units can be made" install_units
 is "the units are right" systemd-analyze verify --man=no sbx.slice sbx-gc.service sbx-gc.timer sbx-metrics.service sbx-metrics.timer sbx-adapter@8000.service
+# S3-31, S3-32, S3-34
 is "the slice has its limits" test "$(systemctl show -P MemoryMax -P MemorySwapMax -P CPUQuotaPerSecUSec sbx.slice | sort | tr '\n' ' ')" = \
 	"1073741824 500ms 7516192768 "
+# S3-27, S3-42
 is "the adapter comes back after a failure, and not for ever" \
 	test "$(systemctl show -P Restart -P RestartUSec -P StartLimitIntervalUSec -P StartLimitBurst sbx-adapter@8000 | sort | tr '\n' ' ')" = \
 	"1min 3 5s on-failure "
@@ -75,6 +78,7 @@ answer=$(as_alice env SBX_SLOTS_USER=50 SBX_WAIT_MS=600000 bash -c '
 		"$1" exec --json -- /bin/echo "$i" &
 	done | jq -cs "map(.status // .error) | group_by(.) | map({(.[0] | tostring): length}) | add"
 	wait' sh $sbx $((50 + ${queued:-500})))
+# S4-79
 if [ "$answer" = "{\"success\":$((50 + ${queued:-500}))}" ]; then
 	ok "50 runs at once and ${queued:-500} behind them end well"
 else

@@ -99,6 +99,7 @@ request server "$(python 'import time
 end = time.monotonic() + 2
 while time.monotonic() < end: pass
 print(time.process_time())' 'limits: {cpu_percent: 20}')"
+# S3-32
 told "a share of CPU holds" '.status == "success" and .usage.cpu_ms / .usage.wall_ms < 0.3 and .usage.throttled_ms > 500'
 request server "$(python 'import time; time.sleep(20)' 'limits: {wall_ms: 1000}')"
 told "the clock ends a run within 50 ms" ".status == \"timeout\" and .usage.wall_ms >= 1000 and .usage.wall_ms <= 1050 + $noise"
@@ -119,11 +120,13 @@ told "CPU time of short processes that nobody waits for counts" '.status == "cpu
 swaps='x = bytearray(SIZE << 20)
 for i in range(0, len(x), 4096): x[i] = 1
 print("held")'
+# S3-30, S3-35
 request session "$(python "${swaps/SIZE/45}" "limits: {memory_bytes: (32 * $mib), swap_bytes: (32 * $mib)}")"
 told "a run that fits into memory and swap together succeeds" '.status == "success" and .stdout == "held\n"'
 request server "$(python "${swaps/SIZE/100}" "limits: {memory_bytes: (32 * $mib), swap_bytes: (32 * $mib)}")"
 told "beyond both it ends with memory_limit" '.status == "memory_limit"'
 request server "$(python "${swaps/SIZE/90}" "$small")"
+# S3-29
 told "swap is bounded apart from memory" '.status == "memory_limit"'
 request server "$(python 'open("big", "wb").write(b"x" * (90 << 20))' "$small")"
 told "files in the workspace count as memory" '.status == "memory_limit" or .status == "disk_limit"'
@@ -146,6 +149,7 @@ for n in names:
         if got == 0: break
     os.close(fd)
 print(left, time.monotonic() - t)' 'limits: {io_bytes_per_s: 1048576}')"
+# S2-30
 told "the speed of the disk is bounded" '.status == "success" and (.stdout | split(" ")[1] | tonumber) > 2.5'
 
 # ---- what was asked for is what the kernel has
@@ -159,6 +163,7 @@ answer=$(from_server /bin/bash -c '
 	"$1" ps --json
 	"$1" kill "$("$1" ps --json | jq -r ".running[0].exec_id")" >/dev/null
 	wait' sh $sbx "$(python 'import time; time.sleep(30)' "limits: {memory_bytes: (100 * $mib), swap_bytes: (32 * $mib), processes: 17, cpu_percent: 30, io_bytes_per_s: 2097152}")")
+# S3-31
 told "limits read back equal the limits asked for" ".running[0].cgroup_limits | .memory_bytes == 100 * $mib and
 	.swap_bytes == 32 * $mib and .processes == 17 and .cpu_percent == 30 and .io_bytes_per_s == 2097152"
 told "ps shows what the run uses" ".running[0] | .counted_by == \"cgroup\" and .memory_bytes > 0 and .processes == 1"
@@ -183,6 +188,7 @@ is "the units can be installed" install_units
 is "the adapter's unit starts" systemctl start sbx-adapter@8000
 wait_for 20 sh -c '! systemctl is-active -q sbx-adapter@8000'
 answer=$(cat /var/lib/sbx/answer)
+# S3-42
 told "its runs have a delegated cgroup" '.status == "success" and .isolation.cgroup == "delegated"'
 is "gc runs as a service" systemctl start sbx-gc.service
 
@@ -290,6 +296,7 @@ for _ in 1 2 3 4 5; do
 done
 wait "${pids[@]}"
 is "scopes are gone when their run is" wait_for 10 no_leaves
+# S3-36
 is "another process of the same user is untouched" kill -0 $bystander
 is "and one in the user's other session" kill -0 $friend
 kill $bystander $friend
