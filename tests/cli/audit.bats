@@ -10,7 +10,7 @@ intact() { capture sbx audit verify --json && ok && has '.intact == true'; }
 broken() { capture sbx audit verify --json && refused E_CORRUPT; }
 
 # --- what is recorded -----------------------------------------------------------------------------
-@test "each operation leaves one record with who, what, where and how it went" { # S0-43 S1-45 S1-46 S1-47 S1-48
+@test "each operation leaves one record with who, what, where and how it went" { # S0-43 S1-45 S1-46 S1-47 S1-48, S2-47
 	upload data.csv 'a,b' '{"user":"'$USER_A'","ip":"192.0.2.7","user_agent":"Mozilla/5.0"}'
 	request exec "$(in_session '{"user":"'$USER_A'","lang":"bash","code":"echo x >out.txt"}')" && ok
 	request ls "$(in_session '{"user":"'$USER_A'"}')" && ok

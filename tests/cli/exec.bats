@@ -17,7 +17,7 @@ load ../helpers
 	has '(.files[0] | keys) == (["id","name","size","mime","sha256","change"] | sort)'
 }
 
-@test "python prints and its answer tells how it went" { # S0-05, S1-02
+@test "python prints and its answer tells how it went" { # S0-05, S1-02, S4-12
 	python 'print(6*7)'
 	ok
 	has '.status == "success" and .exit_code == 0 and .signal == null and .stdout == "42\n" and .stderr == ""'
@@ -27,7 +27,7 @@ load ../helpers
 	has '.exec_id | test("^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")'
 }
 
-@test "javascript runs the same way" { # S0-06
+@test "javascript runs the same way" { # S0-06, S4-13
 	needs node
 	run_code javascript 'console.log([1,2,3].map(x => x * 2).join())'
 	ok
@@ -62,7 +62,7 @@ load ../helpers
 	has '.error.hint | length > 0'
 }
 
-@test "bash runs" {
+@test "bash runs" { # S4-14
 	bash_code 'echo "hello $((1+1))"; echo oops >&2'
 	ok
 	has '.stdout == "hello 2\n" and .stderr == "oops\n" and .lang == "bash"'

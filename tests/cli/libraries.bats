@@ -116,7 +116,7 @@ u.spec_from_file_location('m', '$home/__init__.py').loader.get_data('$home/__ini
 	has '.status == "error" and (.stderr | endswith("No module named '"'numpy'"'\n"))'
 }
 
-@test "libs and prompt tell what is allowed, and nothing else" { # S2-19
+@test "libs and prompt tell what is allowed, and nothing else" { # S2-19, S0-68
 	capture sbx libs some --lang python --json
 	ok
 	has '[.libraries.python[].name] | contains(["numpy", "pandas"]) and all(. != "matplotlib" and . != "sympy" and . != "scipy")'

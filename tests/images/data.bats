@@ -5,7 +5,7 @@ load helper
 
 setup() { setup_session; }
 
-@test "xlsx in, merged, a regression, three plots, a docx and a pdf out" {
+@test "xlsx in, merged, a regression, three plots, a docx and a pdf out" { # S2-24, S2-53
   exec_file data python "$BATS_TEST_DIRNAME/code/analysis_make.py" '.commit = "always"'
   want '.status == "success"'
   exec_file data python "$BATS_TEST_DIRNAME/code/analysis.py"
@@ -48,7 +48,7 @@ print(all(os.path.exists(m.__cached__) for m in (pandas, numpy)))'
   want '.libraries.python | all(.version != "")'
 }
 
-@test "sbx prompt names only what can be imported" {
+@test "sbx prompt names only what can be imported" { # S0-08, S0-68, S2-48
   answer=$(sbx prompt --json data </dev/null)
   names=$(jq -r '.tool' <<<"$answer" | sed -n 's/^Python libraries: \(.*\); do not.*/\1/p' | tr ',' '\n' | awk '{print $1}')
   [ "$(wc -l <<<"$names")" -gt 20 ]
@@ -58,7 +58,7 @@ print('all')"
   want '.stdout == "all\n"'
 }
 
-@test "sbx prompt takes the operator's template and fills it" {
+@test "sbx prompt takes the operator's template and fills it" { # S0-08
   mkdir -p "$work/conf/sbx"
   chmod -R a+rX "$work"
   printf 'Use {languages}. {unknown} {profile}\n' >"$work/conf/sbx/prompt.txt"
@@ -66,7 +66,7 @@ print('all')"
   want '.own_template and (.system | test("^Use python 3[0-9.]*, .*\\{unknown\\} data\n$"))'
 }
 
-@test "tools: render_plot saves what is open, run_shell runs a shell" {
+@test "tools: render_plot saves what is open, run_shell runs a shell" { # S2-50, S2-52
   answer=$(jq -n --arg s "$session" '{name:"render_plot",profile:"data",session:$s,code:"import matplotlib.pyplot as plt\nplt.plot([1,2])"}' | sbx tool --request -)
   want '.status == "success" and .tool == "render_plot" and .files[0].name == "plot_1.png"'
   answer=$(jq -n --arg s "$session" '{name:"run_shell",profile:"data",session:$s,code:"cat in.txt"}' | sbx tool --request -)

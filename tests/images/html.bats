@@ -8,7 +8,7 @@ setup() { setup_session; }
 # pixels FILE X,Y...: the colours there, as read by a decoder of our own
 pixels() { python3 "$BATS_TEST_DIRNAME/code/pixels.py" "$@"; }
 
-@test "a grid, a font of the session, a canvas, and no network" {
+@test "a grid, a font of the session, a canvas, and no network" { # S0-07, S0-13
   python3 "$BATS_TEST_DIRNAME/code/font.py" "$work/square.ttf"
   sbx upload --json -s "$session" "$work/square.ttf" </dev/null >/dev/null
   exec_file browser html "$BATS_TEST_DIRNAME/code/page.html" '.args = ["--width=400", "--height=300"]'
@@ -42,7 +42,7 @@ pixels() { python3 "$BATS_TEST_DIRNAME/code/pixels.py" "$@"; }
   fetch page.png | cmp - "$work/1.png"
 }
 
-@test "the PDF has the page's text" {
+@test "the PDF has the page's text" { # S2-25
   exec_code browser html '<h1>Relatório anual</h1><p>quatro mil</p>' '.args = ["--pdf"]'
   want '[.files[].name] == ["page.pdf"]'
   # read by another program, in the image for analysis
@@ -50,7 +50,7 @@ pixels() { python3 "$BATS_TEST_DIRNAME/code/pixels.py" "$@"; }
   want '.stdout | gsub("[ \\n]"; "") | test("Relatórioanual.*quatromil")'
 }
 
-@test "a page of the session is rendered by its name, with what lies beside it" {
+@test "a page of the session is rendered by its name, with what lies beside it" { # S0-07, S0-75
   printf '<link rel=stylesheet href=s.css><body>' >"$work/index.html"
   printf 'body{margin:0;background:#abcdef}' >"$work/s.css"
   sbx upload --json -s "$session" "$work/index.html" "$work/s.css" </dev/null >/dev/null
@@ -60,7 +60,7 @@ pixels() { python3 "$BATS_TEST_DIRNAME/code/pixels.py" "$@"; }
   [ "$(pixels "$work/s.png" 5,5)" = abcdef ]
 }
 
-@test "a page cannot read the host, or leave anything behind" {
+@test "a page cannot read the host, or leave anything behind" { # S0-13
   exec_code browser html '<pre id=p></pre><script>for(const u of ["file:///root/.bashrc","file:///home","file:///proc/1/environ","http://127.0.0.1/"])fetch(u).then(r=>console.log("read "+u)).catch(e=>console.log("refused "+u))</script>' '.args = ["--png"]'
   want '.status == "success" and (.stderr | test("refused file:///root")) and (.stderr | test("read ") | not)'
   want '[.files[].name] == ["page.png"]'
@@ -81,7 +81,7 @@ pixels() { python3 "$BATS_TEST_DIRNAME/code/pixels.py" "$@"; }
   want '.status != "success"'
 }
 
-@test "the static form has no script, no address, and what it needs inside" {
+@test "the static form has no script, no address, and what it needs inside" { # S0-07, S0-13
   printf '\211PNG\r\n\032\n' >"$work/i.png"
   printf '@import "more.css"; body{background:url(i.png)}' >"$work/s.css"
   printf 'p{color:red;background:url(https://example.com/x.png)}' >"$work/more.css"
@@ -96,7 +96,7 @@ pixels() { python3 "$BATS_TEST_DIRNAME/code/pixels.py" "$@"; }
   python3 "$BATS_TEST_DIRNAME/code/inert.py" "$work/out.html"
 }
 
-@test "the static form runs nothing in a real browser" {
+@test "the static form runs nothing in a real browser" { # S0-13
   exec_file browser html "$BATS_TEST_DIRNAME/code/hostile.html" '.args = ["--static"]'
   answer=$(jq -n --arg s "$session" '{session:$s,page:"page.static.html",png:true}' | sbx render --request -)
   want '.status == "success" and (.stderr | test("pwned|not loaded") | not)'

@@ -26,16 +26,16 @@ limited() {
   want '.usage.wall_ms < 40000'
 }
 
-@test "python (py) says hello, reads a file, writes a file" { works py python; }
+@test "python (py) says hello, reads a file, writes a file" { works py python; } # S4-12
 @test "python: an error comes in its own words" { fails python 'SyntaxError'; }
 @test "python: a loop is ended" { limited python; }
-@test "javascript (js) says hello, reads a file, writes a file" { works js javascript; }
+@test "javascript (js) says hello, reads a file, writes a file" { works js javascript; } # S4-13
 @test "javascript: an error comes in its own words" { fails javascript 'SyntaxError'; }
 @test "javascript: a loop is ended" { limited javascript; }
-@test "typescript (ts) says hello, reads a file, writes a file" { works ts typescript; }
+@test "typescript (ts) says hello, reads a file, writes a file" { works ts typescript; } # S1-07
 @test "typescript: an error comes in its own words" { fails typescript 'Unexpected ";"'; }
 @test "typescript: a loop is ended" { limited typescript; }
-@test "bash (bash) says hello, reads a file, writes a file" { works bash bash; }
+@test "bash (bash) says hello, reads a file, writes a file" { works bash bash; } # S4-14
 @test "bash: an error comes in its own words" { fails bash 'syntax error: unexpected end of file'; }
 @test "bash: a loop is ended" { limited bash; }
 @test "c (c) says hello, reads a file, writes a file" { works c c; }
@@ -50,7 +50,7 @@ limited() {
 @test "php (php) says hello, reads a file, writes a file" { works php php; }
 @test "php: an error comes in its own words" { fails php 'Parse error'; }
 @test "php: a loop is ended" { limited php; }
-@test "rust (rs) says hello, reads a file, writes a file" { works rs rust; }
+@test "rust (rs) says hello, reads a file, writes a file" { works rs rust; } # S4-15
 @test "rust: an error comes in its own words" { fails rust 'mismatched types'; }
 @test "rust: a loop is ended" { limited rust; }
 @test "go (go) says hello, reads a file, writes a file" { works go go; }
@@ -65,12 +65,12 @@ limited() {
 @test "r (r) says hello, reads a file, writes a file" { works r r; }
 @test "r: an error comes in its own words" { fails r 'unexpected end of input'; }
 @test "r: a loop is ended" { limited r; }
-@test "perl (perl) says hello, reads a file, writes a file" { works perl perl; }
+@test "perl (perl) says hello, reads a file, writes a file" { works perl perl; } # S2-06
 @test "perl: an error comes in its own words" { fails perl 'syntax error at'; }
 @test "perl: a loop is ended" { limited perl; }
-@test "ruby (ruby) says hello, reads a file, writes a file" { works ruby ruby; }
+@test "ruby (ruby) says hello, reads a file, writes a file" { works ruby ruby; } # S2-06
 @test "ruby: an error comes in its own words" { fails ruby 'syntax error'; }
 @test "ruby: a loop is ended" { limited ruby; }
-@test "lua (lua) says hello, reads a file, writes a file" { works lua lua; }
+@test "lua (lua) says hello, reads a file, writes a file" { works lua lua; } # S2-06
 @test "lua: an error comes in its own words" { fails lua 'unexpected symbol'; }
 @test "lua: a loop is ended" { limited lua; }

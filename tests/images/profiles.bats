@@ -13,7 +13,7 @@ refused() { # PROFILE LANG
 
 @test "every profile passes its check" { sbx profile check </dev/null; }
 
-@test "mvp runs Python and JavaScript and renders HTML" {
+@test "mvp runs Python and JavaScript and renders HTML" { # S0-12, S0-41
   exec_code mvp py 'print(1)'
   want '.stdout == "1\n"'
   exec_code mvp js 'console.log(2)'
@@ -22,11 +22,11 @@ refused() { # PROFILE LANG
   want '.files[0].name == "page.png"'
 }
 
-@test "mvp refuses every other language" {
+@test "mvp refuses every other language" { # S0-12
   for lang in ts bash c cpp java php rs go d f90 r perl ruby lua; do refused mvp "$lang"; done
 }
 
-@test "browser renders and runs nothing else" {
+@test "browser renders and runs nothing else" { # S2-60
   for lang in py js bash; do refused browser "$lang"; done
 }
 
@@ -38,7 +38,7 @@ refused() { # PROFILE LANG
   done
 }
 
-@test "component, production and large have the limits that they are for" {
+@test "component, production and large have the limits that they are for" { # S3-18, S3-32, S3-34
   [ "$(sbx profile show component --json </dev/null | jq .profile.limits.memory_bytes)" = 100000000 ]
   [ "$(sbx profile show production --json </dev/null | jq .profile.limits.memory_bytes)" = 268435456 ]
   [ "$(sbx profile show large --json </dev/null | jq -c '.profile.limits | [.memory_bytes, .swap_bytes, .cpu_percent]')" = "[1073741824,7516192768,50]" ]
@@ -49,7 +49,7 @@ refused() { # PROFILE LANG
   want '.status != "success"'
 }
 
-@test "strict runs with Landlock and its own filter" {
+@test "strict runs with Landlock and its own filter" { # S4-03
   exec_code strict py 'print(1)'
   want '.stdout == "1\n" and (.isolation.seccomp | startswith("strict")) and .isolation.landlock >= 2'
 }

@@ -213,7 +213,7 @@ describe('a page', { skip: onlyReal }, () => {
   const BROWSER = ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'].find((path) => existsSync(path))
   describe('in a real browser', { skip: BROWSER ? false : 'needs chromium-headless-shell' }, () => {
     const dom = async (url, rules) => (await promisify(execFile)(BROWSER, ['--no-sandbox', '--disable-gpu', '--headless', '--disable-dev-shm-usage', `--user-data-dir=${join(place, 'chromium')}`, `--host-resolver-rules=${rules}`, '--virtual-time-budget=4000', '--dump-dom', url], { timeout: 60_000, env: { PATH: process.env.PATH, HOME: place } })).stdout
-    test('reaches nothing and runs nothing', async () => {
+    test('reaches nothing and runs nothing', async () => { // S0-13, S0-75
       const asked = []
       const api = createServer((req, res) => { asked.push(req.url); res.writeHead(200, { 'access-control-allow-origin': '*' }).end('reached') })
       await new Promise((resolve) => { api.listen(0, '127.0.0.1', resolve) })

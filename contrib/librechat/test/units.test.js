@@ -197,7 +197,7 @@ describe('configuration', () => {
     assert.deepEqual([cfg.port, cfg.apiKey, cfg.timeoutMs, cfg.memoryMb, cfg.total, cfg.logLevel, cfg.enableRust, cfg.mongoUri, cfg.mongoPoolMin], [8090, 'abcdefgh', 60_000, 256, 20, 'trace', false, 'mongodb://x', 2])
     assert.equal(loadConfig({ SANDBOX_TIMEOUT_MS: '1000', MAX_EXECUTION_TIME: '60', SANDBOX_API_KEY: 'firstfirst', LIBRECHAT_CODE_API_KEY: 'secondsecond' }).timeoutMs, 1000)
   })
-  test('what cannot be promised is refused with the name and the reason', () => {
+  test('what cannot be promised is refused with the name and the reason', () => { // S1-21, S4-26, S4-59, S4-60, S4-61
     for (const [name, value] of [['NETWORK_MODE', 'bridge'], ['NETWORK_MODE', 'host'], ['READ_ONLY_ROOT', 'false'], ['DROP_ALL_CAPABILITIES', 'false'], ['ENABLE_AUDIT_LOG', 'false'],
       ['SANDBOX_DOCKER_IMAGE', 'librechat/sandbox-executor:latest'], ['CONTAINER_IMAGE', 'sandbox-runtime:latest'], ['SANDBOX_PORT', '99999'], ['SANDBOX_PORT', '1e3'],
       ['SANDBOX_LOG_LEVEL', 'loud'], ['ENABLE_PYTHON', 'maybe'], ['SANDBOX_API_KEY', 'short'], ['SBX_ADAPTER_USER', 'a b'], ['MONGO_URI', 'http://x'], ['MONGO_MIN_POOL_SIZE', '11']]) {
