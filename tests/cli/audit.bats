@@ -199,7 +199,7 @@ some_records() {
 	grep -qE "^[0-9TZ:.-]{24}  success  exec  $USER_A  $session  bash$" "$TMP/.out"
 }
 
-@test "an export has all that fits, as JSON Lines or as mongoimport reads it" { # S1-50
+@test "an export has all that fits, as JSON Lines or as mongoimport reads it" { # S1-50, S1-10
 	some_records
 	capture sbx audit export
 	cmp <(jq -c 'del(.salt)' "$(LOG)") <(jq -c . "$TMP/.out")

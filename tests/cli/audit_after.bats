@@ -7,7 +7,7 @@ load ../helpers
 shown() { jq -s -c 'map(.seq)' "$TMP/tail" 2>/dev/null; }
 has_shown() { [ "$(shown)" = "$1" ]; }
 
-@test "a reader that names the last record it knows gets the rest, once" { # S1-50
+@test "a reader that names the last record it knows gets the rest, once" { # S1-50, S1-10
 	for n in 1 2 3 4; do echo "$n" | sbx upload --name "f$n" - >/dev/null; done
 	run -0 sbx audit export --after 2
 	equals "$(jq -s -c 'map(.seq)' <<<"$output")" '[3,4]'

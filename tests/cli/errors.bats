@@ -61,7 +61,7 @@ refused_while() {
 	refused_while $pid E_BUSY
 }
 
-@test "E_RATE, with the time to come back" { # S0-42
+@test "E_RATE, with the time to come back" { # S0-42, S4-11
 	config '{"rate_per_minute":1,"rate_burst":2}'
 	python 1
 	ok

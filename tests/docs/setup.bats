@@ -105,3 +105,57 @@ value() { sed -n "s/^$2=//p" "$SOURCE/contrib/systemd/$1"; }
 	grep -q 'some 1 to 100 microseconds, getting it back from swap some 1 to 10 milliseconds' "$page"
 	grep -q 'a profile is the way to more, there is no cap for all' "$page"
 }
+
+# --- the adapter's texts --------------------------------------------------------------------------
+ADAPTER=contrib/librechat/README.md
+
+@test "the threat model has a mitigation and a proof for every threat that was asked about" { # S0-58, S0-59, S0-60, S0-61, S0-62, S0-63, S0-64, S0-65
+	local page=$SOURCE/man/sbx-security.7 threat
+	for threat in 'Path traversal' 'Escape by symbolic links' 'Reading secrets' 'Reaching services of the network' \
+		'Exfiltration and lies through logs' 'Exhaustion' 'Escape from the jail' 'Hostile uploads'; do
+		awk -v want=".Ss $threat" 'index($0, want) == 1 { on = 1; next } /^\.S[sh] / { on = 0 } on' "$page" >"$TMP/threat"
+		grep -q '^\.Em Mitigation' "$TMP/threat" && grep -q '^\.Em Proof' "$TMP/threat" || { echo "without one: $threat"; false; }
+	done
+}
+
+@test "the open questions have a default and a switch that is there" { # S0-72, S0-73, S0-74, S0-75, S0-76
+	local question
+	for question in 'Internet in the jail?' 'How long do files stay?' 'One run for itself, or a session that goes on?' \
+		'HTML: a file or a picture?' 'How many at once?'; do
+		grep -F "| $question |" "$SOURCE/README.md" | grep -qE '^\|[^|]+\|[^|]+\|[^|]+\|$'
+	done
+	capture sbx config --json
+	has '.settings | has("session_ttl_ms") and has("storage_bytes") and has("slots_user") and has("slots_total") and has("wait_ms")'
+	has '.settings | .slots_user.value == 5 and .slots_total.value == 64 and .wait_ms.value == 30000'
+	profile open '{"extends":"default","network":"host"}'
+	python 1 '{"profile":"open"}'
+	refused E_CONFIG
+}
+
+@test "LibreChat and Open WebUI are wired by settings that are written down, on a private address" { # S0-02, S0-03, S2-40, S2-62, S4-44, S4-46, S4-48, S4-49
+	local name
+	for name in LIBRECHAT_CODE_BASEURL=http://127.0.0.1:3081/v1 LIBRECHAT_CODE_API_KEY= ENABLE_CODE_EXECUTION=true \
+		CODE_EXECUTION_ENGINE=sandbox CODE_EXECUTION_SANDBOX_URL=http://127.0.0.1:3081/api/v1/execute; do
+		grep -qE "^$name" "$SOURCE/$ADAPTER" || { echo "not there: $name"; false; }
+	done
+	paragraph $ADAPTER 'It listens on 127.0.0.1 only. Do not put it on a public address'
+	paragraph $ADAPTER '*Admin Settings, Code Execution*: engine from `jupyter` to `sandbox`, the URL, the limits'
+	paragraph README.md 'LibreChat needs no change, only its settings'
+	# where to look: a log of JSON lines (S4-65)
+	paragraph $ADAPTER 'The log is JSON lines on stdout'
+	# the client's example is a program, asks for a minute, and reads what the adapter answers
+	block $ADAPTER 'Other clients' 1 >client.mjs
+	grep -q 'timeout: 60' client.mjs && grep -q 'const { status, stdout, error }' client.mjs
+	! command -v node >/dev/null || node --check client.mjs
+	# nothing of the adapter is a change to another program's tree
+	[ -z "$(find "$SOURCE/contrib" -name '*.patch' -o -name '*.diff')" ]
+}
+
+@test "the example for compose restarts, is private, and hands over what the adapter reads" { # S1-17, S4-47
+	local file=$SOURCE/contrib/librechat/compose.example.yaml name
+	for name in 'restart: unless-stopped' 'cap_drop: \[ALL\]' 'no-new-privileges:true' 'internal: true' 'networks: \[sandbox\]'; do
+		grep -qE "^ +-? ?$name( |$)" "$file" || { echo "not there: $name"; false; }
+	done
+	! grep -qE '^ +ports:|docker\.sock|privileged: true' "$file"
+	for name in SBX_ADAPTER_HOST SANDBOX_STORAGE_PATH SBX; do grep -q "\['$name'," "$SOURCE/contrib/librechat/src/config.js"; done
+}

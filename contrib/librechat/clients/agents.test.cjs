@@ -41,7 +41,7 @@ for (const [generation, { hasBash, hasHeader }] of Object.entries(GENERATIONS)) 
       auth = hasHeader ? { apiKey: help.KEY } : { baseUrl: withKey }
     })
 
-    test('execute_code runs, and its file comes back in the next call', async () => {
+    test('execute_code runs, and its file comes back in the next call', async () => { // S1-05
       const tool = agents.createCodeExecutionTool(auth)
       const first = await invoke(tool, { lang: 'py', code: 'open("/mnt/data/notes.txt","w").write("one")\nprint("wrote")' })
       assert.match(said(first), /stdout:\nwrote/)

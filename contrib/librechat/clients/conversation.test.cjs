@@ -70,7 +70,7 @@ for (const [generation, traits] of Object.entries(GENERATIONS)) {
       assert.equal(await server.isFresh({ ...uploaded[0], id: 'AAAAAAAAAAAAAAAAAAAAA' }), false)
       assert.equal((await server.download(uploaded[0])).toString(), SALES)
     })
-    test('a table becomes a picture and a summary, and both can be fetched', async () => { // S0-01, S0-19
+    test('a table becomes a picture and a summary, and both can be fetched', async () => { // S0-01, S0-19, S1-05, S0-03
       const { files, session_id: session } = await said(py(PLOT), /stdout:\n12\n/)
       assert.deepEqual(files.map(({ name }) => name).sort(), ['charts/sales.png', 'summary.csv'])
       const picture = await server.download(files.find(({ name }) => name.endsWith('.png')), session)

@@ -36,13 +36,23 @@ describe('/api/v1', () => {
   test('a wrong request is 400', async () => {
     for (const body of [{}, { language: 'cobol', code: 'x' }, { language: 'python' }, { language: 'python', code: '1', timeout: '5' }, { language: 'python', code: '1', timeout: -1 }]) assert.equal((await post(server, '/api/v1/execute', body)).status, 400)
   })
-  test('health, settings and counters', async () => { // S4-62 to S4-64
+  test('health, settings and counters', async () => { // S4-62 to S4-64, S4-17, S4-63
     assert.deepEqual((await get(server, '/api/v1/health', { key: null })).json, { status: 'ok' })
     const config = await get(server, '/api/v1/config')
     assert.equal(config.status, 200)
     assert.ok(!config.text.includes(server.dir))
     assert.deepEqual((await get(server, '/api/v1/stats')).json.adapter, { running: 0, waiting: 0 })
   })
+})
+
+test('each line of the log is one JSON object with a time and a level', async () => { // S1-09, S1-43
+  await execute({ language: 'python', code: 'print(1)' })
+  assert.ok(server.logged.length > 0)
+  for (const line of server.logged) {
+    assert.match(line, /^\{[^\n]*\}\n$/)
+    const { time, level } = JSON.parse(line)
+    assert.ok(Number.isFinite(new Date(time).getTime()) && level !== undefined, line)
+  }
 })
 
 const texts = (result) => result.content.filter(({ type }) => type === 'text').map(({ text }) => text).join('\n')

@@ -237,7 +237,7 @@ describe('failures of sbx', { skip: onlyFake }, () => {
   })
 })
 
-test('more runs than places wait; more than may wait are 429', async () => { // S1-24
+test('more runs than places wait; more than may wait are 429', async () => { // S1-24, S1-08
   const other = await adapter({ SANDBOX_MAX_CONCURRENT_EXECUTIONS: '2', SBX_ADAPTER_QUEUE_MAX: '4' })
   try {
     const answers = await Promise.all(Array.from({ length: 7 }, () => post(other, '/exec', { lang: 'bash', code: 'sleep 0.4; echo ok' })))
@@ -272,7 +272,7 @@ test('each language can be switched off, on every door', async () => { // S4-55
   } finally { await other.close() }
 })
 
-test('a rate is kept per principal', async () => { // S4-58
+test('a rate is kept per principal', async () => { // S4-58, S4-11
   const other = await adapter({ RATE_LIMIT_PER_MINUTE: '6', RATE_LIMIT_BURST: '2' })
   try {
     const answers = []

@@ -146,7 +146,7 @@ describe('fairness', () => {
     leave()
     assert.deepEqual(fair.state, { running: 0, waiting: 0 })
   })
-  test('a rate fills again with time', () => {
+  test('a rate fills again with time', () => { // S4-11
     let now = 0
     const rate = new Rate({ perMinute: 60, burst: 2, now: () => now })
     rate.take('a')
@@ -187,7 +187,12 @@ describe('configuration', () => {
     assert.deepEqual([cfg.port, cfg.perPrincipal, cfg.logLevel, cfg.host, cfg.timeoutMs], [3081, 5, 'info', '127.0.0.1', undefined])
     assert.ok(cfg.total >= 10)
   })
-  test('values that are understood', () => {
+  test('every level of the log is understood, and no database is asked for', () => { // S1-16, S1-26, S1-44
+    const levels = ['error', 'warn', 'info', 'debug', 'verbose'].map((level) => loadConfig({ SANDBOX_LOG_LEVEL: level }).logLevel)
+    assert.deepEqual(levels, ['error', 'warn', 'info', 'debug', 'trace'])
+    assert.equal(loadConfig({}).mongoUri, undefined)
+  })
+  test('values that are understood', () => { // S1-12, S1-25, S1-28, S1-29, S4-45, S4-51, S4-52, S4-53, S4-57, S4-60, S4-61
     const cfg = loadConfig({
       SANDBOX_PORT: '8090', LIBRECHAT_CODE_API_KEY: 'abcdefgh', MAX_EXECUTION_TIME: '60', MAX_MEMORY_MB: '256', MAX_CONCURRENT_EXECUTIONS: '20',
       SANDBOX_LOG_LEVEL: 'verbose', ENABLE_RUST: 'false', NETWORK_MODE: 'none', READ_ONLY_ROOT: 'true', DROP_ALL_CAPABILITIES: 'true',
