@@ -88,7 +88,7 @@ strace: ^refused$: strace -o /tmp/trace true || echo refused
 X
 }
 
-@test "the tools of a network are there and find none" { # S2-03, S2-56
+@test "the tools of a network are there and find none" { # S2-56
   each_says full <<'X'
 curl: curl: curl -sS --max-time 3 http://192.0.2.1/ 2>&1
 wget: (unreachable|failed): wget -T 3 -t 1 -O - http://192.0.2.1/
@@ -103,7 +103,7 @@ mysql: (Can.t connect|unreachable): mysql -h 192.0.2.1 --connect-timeout=1 -e 's
 X
 }
 
-@test "the stacks of science, plots, the web, databases and formats are imported and work" { # S2-13, S2-14, S2-16, S2-17, S2-18, S2-24, S4-40
+@test "the stacks of science, plots, the web, databases and formats are imported and work" { # S2-13, S2-14, S2-16, S2-17, S2-24, S4-40
   exec_code data python 'import io, numpy as np, pandas as pd, scipy.stats, sklearn.linear_model as lm, matplotlib.pyplot as plt, seaborn, plotly.graph_objects as go
 print(np.array([1, 2, 3]).sum(), pd.DataFrame({"a": [1, 2, 3]})["a"].sum())
 x = np.arange(10.0).reshape(-1, 1)
