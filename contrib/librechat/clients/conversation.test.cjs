@@ -155,7 +155,7 @@ for (const [generation, traits] of Object.entries(GENERATIONS)) {
       test('what LibreChat itself reads and writes', async () => { // contract, section 12
         const files = chat.files().map(({ id, name, storage_session_id: s, kind, resource_id: r, version }) => ({ id, name, storage_session_id: s, kind, resource_id: r, version }))
         const bytes = Buffer.from('written "by" the host\n').toString('base64')
-        const wrote = await server.exec({ lang: 'bash', files, code: `python3 - <<'PY'\nimport base64, json, os\nd = json.loads(base64.b64decode('${Buffer.from(JSON.stringify({ path: '/mnt/data/notes/host.txt', bytes })).toString('base64')}'))\nos.makedirs(os.path.dirname(d['path']), exist_ok=True)\nopen(d['path'], 'wb').write(base64.b64decode(d['bytes']))\nprint('WROTE', d['path'])\nPY` })
+        const wrote = await server.exec({ lang: 'bash', files, code: `python3 - <<'PY'\nimport base64, json, os\nspec = json.loads(base64.b64decode('${Buffer.from(JSON.stringify({ path: '/mnt/data/notes/host.txt', bytes })).toString('base64')}'))\nos.makedirs(os.path.dirname(spec['path']), exist_ok=True)\nopen(spec['path'], 'wb').write(base64.b64decode(spec['bytes']))\nprint('WROTE', spec['path'])\nPY` })
         assert.deepEqual([wrote.stderr, wrote.files.filter((file) => !file.inherited).map(({ name }) => name)], ['', ['notes/host.txt']])
         const read = await server.exec({ lang: 'bash', files: wrote.files, session_id: wrote.session_id, code: "cat '/mnt/data/notes/host.txt'" })
         assert.deepEqual([read.stdout, read.stderr], ['written "by" the host\n', ''])
