@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { addKey } from '../src/keys.js'
 import { adapter, call, exec, form, get, isReal, KEY, post, raw, sbxJson, settleStorage, stored, traces, until, upload } from './help.js'
 
-const HARD = { SBX_ADAPTER_REQUEST_MS: '2500', SBX_ADAPTER_BODY_MAX: '2000000', SANDBOX_MAX_CONCURRENT_EXECUTIONS: '20', SBX_ADAPTER_QUEUE_MAX: '1000', MAX_CONCURRENT_EXECUTIONS: '20', SBX_ADAPTER_QUEUE_WAIT_MS: '60000', SBX_ADAPTER_PREVIEW_ORIGIN: 'http://preview.test' }
+const HARD = { SBX_ADAPTER_REQUEST_MS: '2500', SBX_ADAPTER_BODY_MAX: '2000000', SANDBOX_MAX_CONCURRENT_EXECUTIONS: '20', SBX_ADAPTER_QUEUE_MAX: '1000', MAX_CONCURRENT_EXECUTIONS: '20', SBX_ADAPTER_QUEUE_WAIT_MS: '60000', SBX_ADAPTER_PREVIEW_ORIGIN: 'http://preview.test', SBX_ADAPTER_PAUSE_MS: '8000' }
 let server
 let atFirst
 before(async () => {
@@ -33,7 +33,7 @@ async function leavesNothing() {
   await until(() => {
     const now = traces()
     return now.processes.length === 0 && now.descriptors <= atFirst.descriptors
-  }, `the end of ${JSON.stringify(traces())} (at first: ${JSON.stringify(atFirst)})`, 15_000)
+  }, `the end of ${JSON.stringify(traces())} (at first: ${JSON.stringify(atFirst)})`, 30_000)
   assert.deepEqual(traces().temporary, atFirst.temporary)
   settleStorage(server)
 }
@@ -189,6 +189,8 @@ describe('uploads and downloads that go wrong on the way', () => {
   const head = (path, more = 'transfer-encoding: chunked') => `POST ${path} HTTP/1.1\r\nhost: x\r\nx-api-key: ${KEY}\r\ncontent-type: multipart/form-data; boundary=b0undary\r\n${more}\r\n\r\n`
   const chunk = (bytes) => Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')])
   const whole = form([['kind', 'user']], [['file', 'half.bin', Buffer.alloc(400_000, 'x')]])
+  // Programs whose results were refused above wait for better ones until their time is over.
+  before(() => until(() => steady(), 'the end of paused programs', 30_000))
   test('cut at any place, half-closed or dripping: nothing of them is stored', async () => {
     const before = stored(server).length
     const cuts = [0, 20, 90, 150, 200, 1000, 65_536, 200_000, whole.length - 60, whole.length - 14, whole.length - 5]
@@ -197,7 +199,7 @@ describe('uploads and downloads that go wrong on the way', () => {
     }))), 4)
     // A body that never goes on is ended by its time.
     await Promise.all([0, 1, 2].map((i) => raw(server, [head('/upload'), chunk(whole.subarray(0, 300 + i))], { timeoutMs: 9000 })))
-    await until(() => steady(), 'the end of the uploads', 15_000)
+    await until(() => steady(), 'the end of the uploads', 30_000)
     assert.deepEqual(stored(server).length, before)
   })
   test('a client that reads slowly, or no longer, holds nothing up', async () => {
@@ -214,7 +216,7 @@ describe('uploads and downloads that go wrong on the way', () => {
     await Promise.all(sockets.map((socket) => new Promise((resolve) => { socket.once('data', resolve) })))
     assert.equal((await exec(server, { lang: 'bash', code: 'echo quick' })).stdout, 'quick\n')
     for (const [i, socket] of sockets.entries()) if (i % 2) socket.resetAndDestroy(); else socket.destroy()
-    await until(() => steady(), 'the end of the downloads', 15_000)
+    await until(() => steady(), 'the end of the downloads', 30_000)
     assert.match(await raw(server, [ask.replace('GET', 'HEAD')]), /^HTTP\/1\.1 404 /)
   })
 })
@@ -263,7 +265,7 @@ describe('what belongs to somebody else', () => { // S0-21 to S0-25
   before(async () => {
     place = mkdtempSync(join(tmpdir(), 'sbx-hostile-keys-'))
     const file = join(place, 'keys.json')
-    both = await adapter({ ...HARD, SBX_ADAPTER_KEYS: file })
+    both = await adapter({ ...HARD, SBX_ADAPTER_KEYS: file, SBX_ADAPTER_PAUSE_MS: '60000' })
     mine = addKey(file, 'mallory').key
     theirs = addKey(file, 'victim').key
     const up = (await upload(both, [['file', `${MARK}.txt`, MARK]], { key: theirs })).json
