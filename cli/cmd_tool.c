@@ -3,6 +3,7 @@
 #include "cleanup.h"
 #include "config.h"
 #include "exec.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -101,10 +102,12 @@ static int take_operands(struct call *call, struct request *r, struct err *err)
 	FILE *in = strcmp(r->file, "-") ? fopen(r->file, "re") : stdin;
 	if (!in)
 		return err_sys(err, ERR_NOT_FOUND, "open '%.200s'", r->file);
-	r->code = calloc(1, CODE_MAX + 1);
-	len = r->code ? fread(r->code, 1, CODE_MAX, in) : 0;
+	r->code = calloc(1, CODE_MAX + 2);
+	len = r->code ? fread(r->code, 1, CODE_MAX + 1, in) : 0;
 	if (in != stdin)
 		(void)fclose(in);
+	if (len > CODE_MAX)	/* the begin of a program is another program */
+		return err_set(err, ERR_REQUEST, "'%.200s' is larger than %d bytes", r->file, CODE_MAX);
 	return !r->code || strlen(r->code) != len ? err_set(err, ERR_REQUEST, "'%.200s' is no text", r->file) : 0;
 }
 
@@ -145,10 +148,16 @@ static void show(const struct call *call, json_t *answer, FILE *out)
 	size_t i;
 
 	(void)call;
-	json_array_foreach(json_object_get(answer, "tools"), i, v)
-		(void)fprintf(out, "%-16s %-11s %s\n", json_string_value(json_object_get(v, "name")),
-			      json_string_value(json_object_get(v, "lang")),
-			      json_string_value(json_object_get(v, "description")));
+	json_array_foreach(json_object_get(answer, "tools"), i, v) {
+		const char *about = json_string_value(json_object_get(v, "description"));
+		char name[80], lang[40], text[400];
+
+		text_clean(json_string_value(json_object_get(v, "name")), name, sizeof(name));
+		text_clean(json_string_length(json_object_get(v, "lang")) ?
+			   json_string_value(json_object_get(v, "lang")) : "?", lang, sizeof(lang));
+		text_clean(about ? about : "", text, sizeof(text));
+		(void)fprintf(out, "%-16s %-11s %s\n", name, lang, text);
+	}
 }
 
 static const struct option_row options[] = {
