@@ -252,7 +252,7 @@ static int cover_other_names(const struct finder *f, const char *path, const str
 	return 0;
 }
 
-/* Programs that must stay, since to deny another name of theirs would take what nobody has denied. */
+/* Programs that must stay: to deny another name of theirs would take what nobody denied. */
 struct kept {
 	const char *path, *class; /* class NULL: of this run */
 	dev_t dev;
@@ -385,7 +385,7 @@ static int allow(const struct finder *f, char *const *names, char *const *ends, 
 	return 0;
 }
 
-/* The program of a language is what the profile lets it be; a command of the request must be listed. */
+/* The program of a language is the profile's own; a command of the request must be listed. */
 static int add_own(const struct profile *profile, const struct finder *f, bool is_language,
 		   const struct spec *spec, char ***names, struct err *err)
 {

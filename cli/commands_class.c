@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The classes of commands: names, with '*' perhaps, in the directories of programs; paths elsewhere. */
+/* The classes of commands: names, perhaps with '*', where programs are; paths elsewhere. */
 #include "commands_class.h"
 
 #include <fnmatch.h>

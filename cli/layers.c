@@ -49,7 +49,7 @@ int layers_open(const struct config *config, const char *profile, bool make)
 	return io_open_dir(all, profile);
 }
 
-/* --- sums -------------------------------------------------------------------------------------- */
+/* --- sums ------------------------------------------------------------------------------------ */
 struct sums {
 	struct sha256_ctx content, stamp;
 	bool is_reading;
@@ -136,7 +136,7 @@ int layer_sums(int tree, char *sum, char *stamp, int64_t *ret_files, int64_t *re
 	return 0;
 }
 
-/* --- locks ------------------------------------------------------------------------------------- */
+/* --- locks ----------------------------------------------------------------------------------- */
 static void layer_done(struct layer *layer)
 {
 	json_release(lock_fields, LOCK_FIELDS, layer);
@@ -229,7 +229,7 @@ static int is_other(const struct layer *layer, struct err *err)
 {
 	char why[sizeof(err->msg)];
 
-	(void)snprintf(why, sizeof(why), "%s", err->msg);
+	(void)snprintf(why, sizeof(why), "%.199s", err->msg);
 	(void)err_set(err, ERR_CORRUPT, "layer '%s' of profile '%s' is not as it was added%s%s",
 		      layer->id, layer->profile, why[0] ? ": " : "", why);
 	return err_hint(
@@ -275,7 +275,7 @@ int layer_check(const struct config *config, const struct layer *layer, struct e
 	return !strcmp(stamp, layer->stamp) ? 0 : layer_write_lock(dir, &now, err);
 }
 
-/* --- in the jail ------------------------------------------------------------------------------- */
+/* --- in the jail ----------------------------------------------------------------------------- */
 /* Appends dir to a variable that is a list with ':'. */
 static int extend(struct spec *spec, const char *name, const char *dir, struct err *err)
 {

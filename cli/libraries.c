@@ -248,11 +248,19 @@ static void read_distributions(struct allowed *a, const char *place)
 static void take_owned(struct allowed *a, const char *name, size_t len)
 {
 	static const char place[] = "\n/usr/lib/python3/dist-packages/";
+	/* a package that may be there for several has its own in the file's name */
+	static const char *const arch[] = { "", ":amd64", ":arm64", ":armhf", ":i386", ":ppc64el",
+					    ":riscv64", ":s390x" };
+	AUTO_FREE char *list = NULL;
 	char path[PATH_MAX];
 	const char *p;
+	size_t i;
 
-	(void)snprintf(path, sizeof(path), "/var/lib/dpkg/info/python3-%.*s.list", (int)len, name);
-	AUTO_FREE char *list = view_text(a->root, path, METADATA_MAX);
+	for (i = 0; !list && i < sizeof(arch) / sizeof(arch[0]); i++) {
+		(void)snprintf(path, sizeof(path), "/var/lib/dpkg/info/python3-%.*s%s.list",
+			       (int)len, name, arch[i]);
+		list = view_text(a->root, path, METADATA_MAX);
+	}
 	for (p = list; p && (p = strstr(p, place));) {
 		p += strlen(place);
 		len = strcspn(p, "/\n.-");
@@ -379,7 +387,7 @@ static const struct ways all_ways[] = {
 };
 enum { WAYS = sizeof(all_ways) / sizeof(all_ways[0]) };
 
-/* --- the list of a profile --------------------------------------------------------------------- */
+/* --- the list of a profile ------------------------------------------------------------------- */
 static const struct ways *ways_of(const char *lang)
 {
 	size_t i;
@@ -560,7 +568,7 @@ int libraries_view(const struct profile *profile, int root, bool is_image, struc
 	return 0;
 }
 
-/* --- why an import failed ---------------------------------------------------------------------- */
+/* --- why an import failed -------------------------------------------------------------------- */
 static const struct {
 	const char *lang, *says, *until;
 } complaints[] = {

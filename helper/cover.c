@@ -2,7 +2,7 @@
 /*
  * Process 1, while it makes the root: what the profile does not allow is covered. A directory by an
  * empty one, into which later mounts of the list put what is allowed; a file by /dev/null, which
- * nobody can execute, copy or map. No name is resolved through a link: a link of an image would lead
+ * nobody can execute, copy or map. No name is resolved through a link: one of an image would lead
  * out of it, since the jail's root is not the root of this process yet.
  */
 #include "cleanup.h"
@@ -47,7 +47,7 @@ int cover_dir(const struct spec_mount *m, int root, struct err *err)
 	return 0;
 }
 
-/* From here on nothing can be put into a cover: not recursive, since what is in it has its own flags. */
+/* From here on nothing can be put into a cover; what is in it has flags of its own. */
 static int seal(const struct spec_mount *m, int root)
 {
 	struct mount_attr attr = { .attr_set = PLAIN | MOUNT_ATTR_RDONLY };
