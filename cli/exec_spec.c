@@ -151,7 +151,7 @@ static char **fill_argv(char *const *words, const char *file, char *const *args)
 		else if (asprintf(&argv[i], "%.*s%s%s", (int)(hole - words[i]), words[i], file, hole + 6) < 0)
 			argv[i] = NULL;
 	}
-	for (i = 0; argv && i < extra; i++)
+	for (i = 0; argv && args && i < extra; i++)
 		argv[n + i] = strdup(args[i]);
 	return argv;
 }
