@@ -298,6 +298,8 @@ static int run(struct call *call, json_t *request, json_t **ret, struct err *err
 	if (done == 0)
 		done = take_operands(&r, err);
 	action = r.action ? r.action : "ls";
+	if (done == 0 && strcmp(action, "add") != 0 && (r.wheel || r.npm || r.deb))
+		done = err_set(err, call->is_request ? ERR_REQUEST : ERR_USAGE, "a package is there to add");
 	if (done < 0) {
 		;
 	} else if (!strcmp(action, "ls")) {

@@ -198,8 +198,11 @@ static int load_one(int all, const char *id, struct layer *ret, struct err *err)
 int layers_load(const struct config *config, const char *profile, struct layer **ret,
 		size_t *ret_count, struct err *err)
 {
-	AUTO_FD int all = layers_open(config, profile, false);
-	bool is_none = all < 0 && errno == ENOENT;
+	AUTO_FD int base = layers_open(config, NULL, false);
+	/* a place that nobody gave us is no place with layers */
+	bool is_none = base < 0 && (errno == ENOENT || errno == EACCES || errno == ENOTDIR);
+	AUTO_FD int all = base < 0 ? -1 : io_open_dir(base, profile);
+	is_none = is_none || (base >= 0 && all < 0 && errno == ENOENT);
 	char **names = all < 0 ? NULL : view_names(all, ".");
 	struct layer *layers;
 	size_t n = 0, i;

@@ -364,6 +364,21 @@ static void done(struct unpack *u)
 	json_strings_free(u->request.args);
 }
 
+/* What a crash has left: nothing takes an hour. */
+static void sweep(int all)
+{
+	char **names = view_names(all, ".");
+	struct stat st;
+	size_t i;
+
+	for (i = 0; names && names[i]; i++)
+		if (!strncmp(names[i], ".new-", 5) &&
+		    fstatat(all, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    st.st_ctim.tv_sec < text_now_ms() / 1000 - 3600)
+			(void)io_remove_tree(all, names[i]);
+	json_strings_free(names);
+}
+
 int layer_add(struct call *call, const char *profile, const char *kind, const char *file,
 	      json_t **ret, struct err *err)
 {
@@ -383,6 +398,7 @@ int layer_add(struct call *call, const char *profile, const char *kind, const ch
 	AUTO_FD int all = layers_open(call->config, profile, true);
 	if (all < 0)
 		return err_sys(err, ERR_STORAGE, "make '%s/%s'", call->config->layers, profile);
+	sweep(all);
 	u = malloc(sizeof(*u));
 	if (!u)
 		return err_sys(err, ERR_INTERNAL, "allocate");

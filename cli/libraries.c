@@ -536,11 +536,12 @@ static int view_language(const struct ways *ways, json_t *list, int root, unsign
 			 struct spec *spec, struct err *err)
 {
 	struct allowed a = { .ways = ways, .root = root, .places = places_of(ways, root) };
-	int failed = a.places ? 0 : err_sys(err, ERR_INTERNAL, "allocate");
+	int failed = 0;
 	size_t i;
 
-	if (!failed)
-		find_allowed(&a, list);
+	if (!a.places)
+		return err_sys(err, ERR_INTERNAL, "allocate");
+	find_allowed(&a, list);
 	/* all covers first: a place may be beneath another */
 	for (i = 0; !failed && a.places[i]; i++)
 		failed = view_mount(spec, a.places[i], NULL, VIEW_EMPTY, err);

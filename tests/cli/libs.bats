@@ -252,9 +252,32 @@ deb good.tgz	no Debian package'
 	refused E_NOT_FOUND
 	capture sbx libs add ../own --wheel "$PACKAGES/$WHEEL" --json
 	refused E_NOT_FOUND
+	capture sbx libs own --wheel "$PACKAGES/$WHEEL" --json
+	refused E_USAGE
+	capture sbx libs rm own --json
+	refused E_USAGE
+	capture sbx libs own default --json
+	refused E_USAGE
+	request libs "$(jq -cn --arg f "$PACKAGES/$WHEEL" '{profile: "own", wheel: $f}')"
+	refused E_REQUEST
 	request libs '{"action": "make"}'
 	refused E_REQUEST
 	[ ! -e "$SBX_LAYERS/never" ]
+}
+
+@test "a place of layers that is closed to the caller has none; what a crash left goes" {
+	mkdir "$TMP/closed" && chmod 0 "$TMP/closed"
+	SBX_LAYERS=$TMP/closed/layers python 'print(1)' "$(with own)"
+	ok
+	mkdir -p "$SBX_LAYERS/own/.new-$ABSENT/tree" "$SBX_LAYERS/own/.new-old"
+	python 'print(1)' "$(with own)"
+	ok
+	add --wheel "$PACKAGES/$WHEEL"
+	ok
+	capture sbx libs check --json
+	ok
+	has '.layers | length == 1'
+	chmod 700 "$TMP/closed"
 }
 
 @test "pip finds what is there, with versions, and says at once what cannot come" { # S2-26
