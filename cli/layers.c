@@ -180,7 +180,8 @@ static int is_kind(const char *kind)
 	return !strcmp(kind, "wheel") || !strcmp(kind, "npm") || !strcmp(kind, "deb");
 }
 
-static int load_one(int all, const char *id, struct layer *ret, struct err *err)
+static int load_one(int all, const char *profile, const char *id, struct layer *ret,
+		    struct err *err)
 {
 	char path[NAME_MAX + 16];
 	size_t len;
@@ -189,7 +190,7 @@ static int load_one(int all, const char *id, struct layer *ret, struct err *err)
 	AUTO_FREE char *text = io_read_file(all, path, LOCK_MAX, &len);
 	AUTO_JSON json_t *doc = text ? json_parse(text, len, err) : NULL;
 	if (!doc || json_decode(doc, lock_fields, LOCK_FIELDS, ret, "", err) < 0 ||
-	    !is_kind(ret->kind))
+	    !is_kind(ret->kind) || strcmp(ret->profile, profile) != 0)
 		return err_set(err, ERR_CORRUPT, "the lock of layer '%.200s' cannot be read", id);
 	ret->id = strdup(id);
 	return ret->id ? 0 : err_sys(err, ERR_INTERNAL, "allocate");
@@ -217,7 +218,7 @@ int layers_load(const struct config *config, const char *profile, struct layer *
 	}
 	for (i = 0; !failed && names && names[i]; i++)
 		if (names[i][0] != '.')
-			failed = load_one(all, names[i], &layers[n++], err);
+			failed = load_one(all, profile, names[i], &layers[n++], err);
 	json_strings_free(names);
 	if (failed) {
 		layers_free(layers, n);
@@ -257,7 +258,7 @@ static int check_stamp(const struct config *config, const struct layer *layer, s
 	char stamp[65];
 
 	if (tree < 0 || layer_sums(tree, NULL, stamp, &files, &bytes, err) < 0 ||
-	    strcmp(stamp, layer->stamp) != 0)
+	    !layer->stamp || strcmp(stamp, layer->stamp) != 0)
 		return is_other(layer, err);
 	return 0;
 }
@@ -349,7 +350,7 @@ static int view_layer(struct exec *x, const struct layer *layer, struct err *err
 	(void)snprintf(source, sizeof(source), "%.2000s/%s/%s/tree", x->call->config->layers,
 		       layer->profile, layer->id);
 	/* Node looks for node_modules in each directory up to the root, whatever asks */
-	if (!strcmp(layer->kind, "npm"))
+	if (layer->kind && !strcmp(layer->kind, "npm"))
 		(void)snprintf(target, sizeof(target), "/node_modules/%.200s", layer->name);
 	else
 		(void)snprintf(target, sizeof(target), "/run/sbx/libs/%.255s", layer->id);

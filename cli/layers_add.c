@@ -239,16 +239,16 @@ static int refuse(struct unpack *u, const char *file, struct err *err)
 	bool cut;
 	AUTO_FREE char *text = sink_text(&u->x.run.err, &len, &cut);
 	const char *reason = text ? strstr(text, "refused: ") : NULL;
-	char clean[200];
+	char line[200], clean[200];
 
 	if (reason && reason != text && reason[-1] != '\n')
 		reason = NULL;
 	if (!reason)
 		return err_set(err, ERR_REQUEST, "'%.200s' could not be unpacked within its limits",
 			       file);
-	AUTO_FREE char *line = strndup(reason + strlen("refused: "),
-				       strcspn(reason, "\n") - strlen("refused: "));
-	text_clean(line ? line : "", clean, sizeof(clean));
+	reason += strlen("refused: ");
+	(void)snprintf(line, sizeof(line), "%.*s", (int)strcspn(reason, "\n"), reason);
+	text_clean(line, clean, sizeof(clean));
 	return err_set(err, ERR_REQUEST, "'%.200s' is refused: %s", file, clean);
 }
 

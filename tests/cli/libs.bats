@@ -122,7 +122,7 @@ DIGITS='^[0-9a-f]{64}$'
 		has '.stdout == "from a wheel\n"'
 	done
 	local lock=$SBX_LAYERS/own/wheel-sbx_good/lock.json
-	for change in 's/"tree": "./"tree": "x/' 's/"kind": "wheel"/"kind": "other"/' 's/{/{"more":1,/' 's/^.*$//'; do
+	for change in 's/"tree": "./"tree": "x/' 's/"kind": "wheel"/"kind": "other"/' 's|"profile": "own"|"profile": "../own"|' 's/{/{"more":1,/' 's/^.*$//'; do
 		cp "$lock" "$TMP/lock" && sed -i "$change" "$lock"
 		capture sbx libs check own --json
 		refused E_CORRUPT
