@@ -69,6 +69,18 @@ told() {
 		not_ok "$1" "$(jq -c '{status,exit_code,limits_hit,usage,timing,isolation,error,stdout,stderr}' <<<"$answer" 2>/dev/null || echo "$answer")"
 	fi
 }
+# measured NAME PLACE JSON FILTER: what the machine does beside counts as the guest's time, so an answer that does
+# not hold gets a second and a third look, openly. A fault does not pass by that.
+measured() {
+	local look
+
+	for look in 1 2 3; do
+		request "$2" "$3"
+		jq -e "$4" <<<"$answer" >/dev/null 2>&1 && break
+		echo "# look $look: $(jq -c '[.status, .limits_hit, .usage]' <<<"$answer" 2>&1)"
+	done
+	told "$1" "$4"
+}
 python() { # CODE [MEMBERS]: a request
 	jq -nc --arg code "$1" "{profile: \"vm\", lang: \"python\", code: \$code} + {${2:-}}"
 }
