@@ -16,7 +16,18 @@ $(BUILD)/unit/%_test: $(BUILD)/tests/unit/%_test.o $(CLI_PARTS) $(call obj,$(COM
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) -pie $(LINK) $^ -o $@ $(LIBS_sbx)
 
-tests: all $(UNIT) $(BUILD)/bench
+# sbx-jail with a process 1 that lies: only for tests/security/hostile.bats
+HOSTILE := $(BUILD)/hostile/sbx-jail
+$(BUILD)/hostile/supervise.o: helper/supervise.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DSBX_COLLECT_MS=3000 -MMD -MP -c $< -o $@
+$(HOSTILE): $(call obj,$(filter-out helper/init.c helper/supervise.c,$(HELPER)) $(COMMON)) $(BUILD)/hostile/supervise.o \
+		$(BUILD)/tests/hostile/init.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(JAIL_LINK) $(LINK) $^ -o $@ $(LIBS_jail)
+	$(Q)for f in sbx-type sbx-scope sbx-probe; do ln -sf ../$$f $(@D)/$$f; done
+
+tests: all $(UNIT) $(BUILD)/bench $(HOSTILE)
 .SECONDARY:
 
 # README: the one command that installs what is missing and passes the tests
@@ -47,8 +58,10 @@ check-clients: all ; $(Q)SBX_REAL=$(abspath $(BUILD))/sbx tests/adapter/run.sh c
 
 FUZZ_SECONDS ?= 120
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-fuzz: $(BUILD)/filters.inc
+fuzz: $(BUILD)/filters.inc tests
 	$(Q)for f in $(FUZZERS); do tests/fuzz/run.sh $$f $(BUILD)-fuzz $(FUZZ_SECONDS) || exit 1; done
+	$(Q)BUILD=$(BUILD) HOSTILE_FIRST=$$((RANDOM * 32768 + RANDOM)) HOSTILE_SECONDS=$(FUZZ_SECONDS) FILTER='anything at all' \
+		tests/run tests/security/hostile.bats
 
 # --- analysis --------------------------------------------------------------------------------------
 C_FILES := $(COMMON) $(CLI) $(HELPER) $(TYPE) $(SCOPE)
