@@ -193,6 +193,7 @@ static int attack(struct call *call, const struct request *r, json_t **ret, stru
 	(void)json_object_set(*ret, "isolation", json_object_get(answer, "isolation"));
 	(void)json_object_set(*ret, "status", json_object_get(answer, "status"));
 	call->status = failed ? 1 : 0;
+	call->is_verdict = true;
 	return 0;
 }
 

@@ -193,7 +193,7 @@ static int answer(struct call *call, const struct verb *verb, json_t *result)
 		(void)fprintf(stderr, "%s: write the answer: %s\n", call->program, strerror(errno));
 		return err_status(ERR_INTERNAL);
 	}
-	return call->is_json ? 0 : call->status;
+	return call->is_json && !call->is_verdict ? 0 : call->status;
 }
 
 static int serve(struct call *call, const struct verb *verb, json_t *request)

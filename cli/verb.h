@@ -22,6 +22,7 @@ struct call {
 	bool is_erased;		/* all of the user was removed: the record does not name who it was */
 	bool is_done;		/* run() wrote its output itself: nothing more is printed */
 	int status;		/* exit status of a verb that went well; 0 unless set */
+	bool is_verdict;	/* it is told with JSON too, where it is 0 otherwise */
 	int storage, state;	/* O_PATH-free directory descriptors, -1 until opened */
 	const char *ip, *user_agent;	/* told by a trusted caller, for the audit */
 };

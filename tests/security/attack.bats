@@ -10,10 +10,43 @@ all_held() {
 	has '[.probes[] | select(.held | not) | .name] == $names' --argjson names "$names"
 }
 
+# The probes ran; the status tells whether all were held, in JSON as in words.
+ran() {
+	one_document && has '.v == 1 and .ok == true and (has("error") | not)' &&
+		equals "$status" "$(jq 'if .failed > 0 then 1 else 0 end' "$TMP/.out")"
+}
+
+# bats test_tags=security
+@test "a probe that gets through is exit status 1, in words, as JSON and by a request" {
+	mkdir libexec
+	ln -s "$BUILD"/sbx-jail "$BUILD"/sbx-type libexec/
+	cat >libexec/sbx-probe <<-'END'
+		#!/bin/bash
+		case $1 in
+		--list) printf '{"name":"%s","group":"g","row":"","want":"EPERM","outside":"done"}\n' through held ;;
+		--hold) echo ready; read -r _ ;;
+		*) printf '{"name":"through","result":"done"}\n{"name":"held","result":"EPERM"}\n' ;;
+		esac
+	END
+	chmod 755 libexec/sbx-probe
+	export SBX_LIBEXEC=$PWD/libexec
+	capture sbx attack --quick
+	equals "$status" 1
+	grep -q '^through .*FAILED' <<<"$output"
+	capture sbx attack --quick --json
+	equals "$status" 1
+	has '.ok == true and .failed == 1 and .held == 1'
+	request attack '{"quick": true}'
+	equals "$status" 1
+	rm libexec/sbx-probe
+	request attack '{"quick": true}'
+	refused E_RUNTIME
+}
+
 # bats test_tags=slow,security
 @test "sbx attack: every probe is held, and refused for a reason that is not so outside" { # S0-40, S0-64, S4-67
 	capture sbx attack --json
-	ok
+	ran
 	all_held
 	has '.held >= 120'
 	has '[.probes[] | select(.proven)] | length >= 120'
@@ -34,7 +67,7 @@ all_held() {
 # bats test_tags=security
 @test "without a cgroup the probes are held as well" {
 	SBX_CGROUP=off capture sbx attack --quick --json
-	ok
+	ran
 	all_held
 }
 
@@ -42,7 +75,7 @@ all_held() {
 @test "with copies in the place of an overlay the probes are held as well" {
 	config '{"workspace":"copy"}'
 	capture sbx attack --quick --json
-	ok
+	ran
 	all_held
 	has '.isolation.workspace == "copy"'
 }
