@@ -7,7 +7,8 @@ set -euo pipefail
 build=(gcc make pkg-config libjansson-dev libseccomp-dev nettle-dev uuid-dev libmagic-dev libsystemd-dev)
 run=(python3 python3-numpy python3-pandas python3-matplotlib nodejs esbuild bash file)
 check=(bats jq shellcheck mandoc codespell clang clang-format clang-tidy libclang-rt-14-dev cppcheck bubblewrap
-	strace uidmap mmdebstrap git ca-certificates binutils python3-pil poppler-utils chromium-headless-shell)
+	strace uidmap mmdebstrap git ca-certificates binutils python3-pil poppler-utils chromium-headless-shell
+	python3-scipy python3-sklearn python3-lxml)
 cpython=(libpython3.11-testsuite jq)	# make check-cpython alone: 30 MB
 case " ${*:-} " in
 *" cpython "*) want=("${build[@]}" "${run[@]}" "${cpython[@]}");;
