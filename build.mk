@@ -27,7 +27,11 @@ $(HOSTILE): $(call obj,$(filter-out helper/init.c helper/supervise.c,$(HELPER)) 
 	$(Q)$(CC) $(CFLAGS) $(JAIL_LINK) $(LINK) $^ -o $@ $(LIBS_jail)
 	$(Q)for f in sbx-type sbx-scope sbx-probe; do ln -sf ../$$f $(@D)/$$f; done
 
-tests: all $(UNIT) $(BUILD)/bench $(HOSTILE)
+# runs a command where some calls fail, as in a container: for tests/security/container.bats
+$(BUILD)/deny: tests/hostile/deny.c
+	$(Q)$(CC) -std=gnu17 -O2 -D_GNU_SOURCE $(WARN) $< -o $@ $(shell $(PKG_CONFIG) --libs libseccomp)
+
+tests: all $(UNIT) $(BUILD)/bench $(HOSTILE) $(BUILD)/deny
 .SECONDARY:
 
 # README: the one command that installs what is missing and passes the tests
