@@ -167,6 +167,35 @@ static int are_eyes(const struct spec *spec, const int *fds)
 	       is_root_of(fds[1], TMPFS_MAGIC, 0);
 }
 
+/* Watched by nobody, a program would have no limits. */
+static void check_eyes(struct run *run)
+{
+	if (run->watch.proc >= 0)
+		return;
+	(void)err_set(&run->report->err, ERR_ISOLATION, "the jail cannot be watched: no /proc shows what runs in it");
+	(void)err_hint(&run->report->err, "give the outer container an unmasked /proc without hidepid, or delegate "
+			     "a cgroup; run 'sbx doctor'");
+	(void)kill(run->init, SIGKILL);
+}
+
+/* Without a /proc of the jail's own it is watched by ours. */
+static void open_eyes(struct run *run, const int *fds)
+{
+	run->watch.proc = fds[0];
+	run->watch.scratch = fds[1];
+	if (is_root_of(fds[0], PROC_SUPER_MAGIC, 1))
+		return;
+	(void)close(fds[0]);
+	run->watch.root = run->init;
+	run->watch.proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (run->spec->cgroup || watch_look(&run->watch) == 0)
+		return;
+	if (run->watch.proc >= 0)
+		(void)close(run->watch.proc);
+	run->watch.proc = -1;
+	check_eyes(run);
+}
+
 static void take_fail(struct report *r, const struct note *note)
 {
 	if (r->err.code != ERR_NONE)
@@ -175,15 +204,6 @@ static void take_fail(struct report *r, const struct note *note)
 	if ((int)note->err.code <= ERR_NONE || note->err.code >= ERR_COUNT)
 		r->err.code = ERR_INTERNAL;
 	(void)snprintf(r->stage, sizeof(r->stage), "%s", note->stage);
-}
-
-/* Watched by nobody, a program would have no limits. */
-static void check_eyes(struct run *run)
-{
-	if (run->watch.proc >= 0)
-		return;
-	(void)err_set(&run->report->err, ERR_ISOLATION, "the jail cannot be watched");
-	(void)kill(run->init, SIGKILL);
 }
 
 /*
@@ -235,8 +255,7 @@ static void take_note(struct run *run, const struct note *note, const int *fds, 
 		break;
 	case NOTE_EYES:
 		if (are_eyes(run->spec, fds)) {
-			run->watch.proc = fds[0];
-			run->watch.scratch = fds[1];
+			open_eyes(run, fds);
 			return;
 		}
 		break;

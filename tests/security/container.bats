@@ -48,12 +48,18 @@ remedy() { has '(.error.message + " " + (.error.hint // "")) | test($r)' --arg r
 @test "an empty /proc takes no limit away: memory, processes and time hold" {
 	config '{"proc":"empty","cgroup":"off"}'
 	inside 'mount --bind /dev/null /proc/keys' '{"lang": "python", "limits": {"memory_bytes": 134217728, "wall_ms": 8000},
-		"code": "import os\nfor i in range(4):\n    if os.fork() == 0: break\na = []\nfor i in range(100): a.append(bytearray(4 << 20))\nprint(\"HAD IT\")"}'
-	if [ "$status" -eq 0 ]; then
-		has '.stdout | contains("HAD IT") | not'
-	else
-		refused E_ISOLATION
-	fi
+		"code": "import os\nfor i in range(4):\n    if os.fork() == 0: break\na = []\nfor i in range(100): a.append(bytearray(b\"x\" * (4 << 20)))\nprint(\"HAD IT\")"}'
+	ok
+	has '.isolation.proc == "empty" and .status == "memory_limit" and (.stdout | contains("HAD IT") | not)'
+	# what has lost its parent is still seen
+	inside 'mount --bind /dev/null /proc/keys' '{"lang": "bash", "limits": {"memory_bytes": 134217728, "wall_ms": 8000},
+		"code": "(setsid python3 -c \"a = [bytearray(b\\\"x\\\" * (4 << 20)) for i in range(100)]; print(\\\"HAD IT\\\")\" &) ; sleep 7"}'
+	ok
+	has '.status == "memory_limit" and (.stdout | contains("HAD IT") | not)'
+	inside 'mount --bind /dev/null /proc/keys' '{"lang": "python", "limits": {"cpu_ms": 1000, "wall_ms": 20000},
+		"code": "import os\nfor i in range(2): os.fork()\nwhile True: pass"}'
+	ok
+	has '.limits_hit == ["cpu_ms"]'
 }
 
 @test "no further user namespace, by number or by a container's filter: refused with the remedy" {
