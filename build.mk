@@ -81,6 +81,12 @@ compile_commands.json:
 $(BUILD)/bench: $(BUILD)/tests/bench/bench.o
 	$(Q)$(CC) $(CFLAGS) -pie $(LINK) $^ -o $@ $(shell $(PKG_CONFIG) --libs jansson)
 bench: all $(BUILD)/bench ; $(Q)BUILD=$(BUILD) tests/bench/run
+# what the layers cost: beside a sbx-jail that lacks them, which is only ever built here
+$(BUILD)/bare/sbx-jail: $(call obj,$(filter-out helper/enter.c,$(HELPER)) $(COMMON)) $(BUILD)/tests/bench/bare.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(JAIL_LINK) $(LINK) $^ -o $@ $(LIBS_jail)
+	$(Q)ln -sf ../sbx-type $(@D)/sbx-type
+bench-layers: all $(BUILD)/bare/sbx-jail ; $(Q)BUILD=$(abspath $(BUILD)) tests/bench/layers
 
 # --- README's first command ------------------------------------------------------------------------
 deps: ; $(Q)contrib/deps.sh vm
@@ -132,5 +138,5 @@ hooks: ; $(Q)git config core.hooksPath .githooks
 clean: ; $(Q)rm -rf $(BUILD) $(BUILD)-*
 
 .PHONY: all tests test check check-here demo-here check-fast asan ubsan check-clang check-vm check-images check-adapter check-clients check-cpython fuzz analyze \
-	lint fmt hardening bench deps deps-check demo install uninstall install-adapter dist distcheck reproducible docs \
+	lint fmt hardening bench bench-layers deps deps-check demo install uninstall install-adapter dist distcheck reproducible docs \
 	hooks clean compile_commands.json
