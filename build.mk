@@ -70,7 +70,7 @@ fuzz: $(BUILD)/filters.inc tests
 # --- analysis --------------------------------------------------------------------------------------
 C_FILES := $(COMMON) $(CLI) $(HELPER) $(TYPE) $(SCOPE)
 analyze: $(BUILD)/filters.inc
-	$(Q)V=$(V) tests/analyze.sh "$(CPPFLAGS) -Icli -Ihelper -std=gnu17 -O1" $(C_FILES)
+	$(Q)V=$(V) tests/analyze.sh $(CPPFLAGS) -Icli -Ihelper -std=gnu17 -O1 -- $(C_FILES)
 lint: ; $(Q)CC=$(CC) BUILD=$(BUILD) tests/lint.sh
 fmt: ; $(Q)clang-format -i $(C_FILES) $(wildcard common/*.h cli/*.h helper/*.h)
 hardening: all ; $(Q)tests/hardening.sh $(PROGRAMS)

@@ -150,7 +150,7 @@ const char *audit_line_split(const char *line, size_t len, struct parts *ret)
 	static const char first[] = "{\"seq\":", times[] = ",\"createdAt\":\"",
 			  update[] = "\",\"updatedAt\":\"", action[] = "\",\"action\":\"";
 	const char *p = line + sizeof(first) - 1, *end = line + len;
-	const size_t fixed = sizeof(times) + sizeof(update) + sizeof(action) + 2 * TIME_LEN;
+	const size_t fixed = sizeof(times) + sizeof(update) + sizeof(action) + 2UL * TIME_LEN;
 	const char *hash;
 
 	ret->seq = 0;

@@ -56,9 +56,7 @@ static int check_one(const struct config *config, const char *name, struct err *
 	if (done == 0 && p.landlock_min > landlock_abi_here())
 		done = err_set(err, ERR_CONFIG, "profile '%s': /landlock_min: this kernel has ABI %d", name,
 			       landlock_abi_here());
-	if (done == 0)
-		profile_done(&p);
-	else if (p.doc)
+	if (done == 0 || p.doc)
 		profile_done(&p);
 	return done;
 }

@@ -67,7 +67,7 @@ static void prepare_collect(struct exec *x)
 	x->collect.mime = &x->mime;
 	x->collect.exec = x->stage.exec;
 	x->collect.keep = x->profile.keep;
-	x->collect.commit = commit[0];
+	x->collect.commit = (unsigned char)commit[0];
 }
 
 static int adopt(struct jail_run *run, void *arg, struct err *err)

@@ -120,7 +120,7 @@ static int apply_env(struct config *config, struct err *err)
 		if (env_names[i].unit && !text_count(value, 0, INT64_MAX / env_names[i].unit, &n))
 			return err_set(err, ERR_CONFIG, "%s: must be a count", origin);
 		AUTO_JSON json_t *doc = env_names[i].unit ?
-			json_pack("{s:I}", env_names[i].member, (json_int_t)(n * env_names[i].unit)) :
+			json_pack("{s:I}", env_names[i].member, (json_int_t)n * env_names[i].unit) :
 			json_pack("{s:s}", env_names[i].member, value);
 		if (!doc)
 			return err_set(err, ERR_CONFIG, "%s: must be UTF-8", origin);

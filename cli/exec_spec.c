@@ -321,8 +321,10 @@ int exec_spec(struct exec *x, struct err *err)
 	s->workspace = strdup(x->call->config->workspace);
 	s->proc = strdup(x->call->config->proc);
 	s->seccomp = strdup(x->profile.seccomp);
-	if (root < 0)
-		root = host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0) {
+		host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		root = host;
+	}
 	if (root < 0)
 		return err_sys(err, ERR_INTERNAL, "open the root");
 	if (add_root(s, root, x->run.root >= 0, err) < 0 || add_etc(s, err) < 0 ||

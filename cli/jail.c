@@ -229,10 +229,9 @@ static bool take_packet(struct jail_run *run, struct lines *l)
 		return false;
 	}
 	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || n < 1 + has_why ||
-	    count != (buf[0] == HARVEST_FILE) || ++l->packets > PACKETS_MAX)
-		l->take_failed = true;
-	else if (run->take(run->taker, buf[0], has_why ? buf[1] : 0, buf + 1 + has_why,
-			   (size_t)n - 1 - (size_t)has_why, take_fd(&fd), &l->take_err) < 0)
+	    count != (buf[0] == HARVEST_FILE) || ++l->packets > PACKETS_MAX ||
+	    run->take(run->taker, buf[0], has_why ? buf[1] : 0, buf + 1 + has_why,
+		      (size_t)n - 1 - (size_t)has_why, take_fd(&fd), &l->take_err) < 0)
 		l->take_failed = true;
 	return !l->take_failed;
 }

@@ -169,7 +169,7 @@ static void plain_name(const char *name, char *buf)
 {
 	size_t i;
 
-	for (i = 0; name[i] && i < NAME_SIZE - 1; i++) {
+	for (i = 0; i < NAME_SIZE - 1 && name[i]; i++) {
 		char c = name[i];
 		bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
 				(c >= '0' && c <= '9') || c == '.' || c == '+' || c == '#' ||
