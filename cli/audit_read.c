@@ -213,8 +213,8 @@ static uint64_t first_of(const char *name)
 }
 
 /*
- * Gives what stands behind record *seq in the rotated files, then in current. Whoever opened current
- * before the names are read misses nothing: when it is rotated meanwhile it is among them.
+ * Gives what stands behind record *seq in the rotated files, then in current. Whoever opened
+ * current before the names are read misses nothing: rotated meanwhile, it is among them.
  */
 static int walk_files(int dir, int current, const struct match *m, uint64_t *seq, audit_each *each,
 		      void *arg, int64_t *ret_offset, struct err *err)

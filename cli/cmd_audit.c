@@ -341,8 +341,8 @@ static int auth_failure(struct call *call, int state, const struct request *r, j
 			struct err *err)
 {
 	int64_t count = r->count ? r->count : 1;
-	json_t *record = json_pack("{s:s,s:s,s:{s:I}}", "action", "auth_failure", "status", "denied",
-				   "details", "count", (json_int_t)count);
+	json_t *record = json_pack("{s:s,s:s,s:{s:I}}", "action", "auth_failure", "status",
+				   "denied", "details", "count", (json_int_t)count);
 
 	if (call->ip)
 		(void)json_object_set_new(record, "ip", json_text(call->ip, strlen(call->ip)));

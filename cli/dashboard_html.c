@@ -117,7 +117,9 @@ void dashboard_table_row(FILE *out, const char *name, const char *value, double 
 	(void)fputs("</td><td class=\"bar\" aria-hidden=\"true\">", out);
 	if (part > 0)
 		/* no style attribute: a strict policy would refuse it */
-		(void)fprintf(out, "<svg><rect class=\"%s\" width=\"%.1f%%\" height=\"100%%\" rx=\"3\"/></svg>",
+		(void)fprintf(out,
+			      "<svg><rect class=\"%s\" width=\"%.1f%%\" height=\"100%%\" rx=\"3\"/>"
+			      "</svg>",
 			      tone, part * 100);
 	(void)fputs("</td></tr>\n", out);
 }

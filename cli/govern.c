@@ -126,7 +126,7 @@ void govern_run(struct call *call, struct exec *x, json_t *answer, const struct 
 	(void)history_add(state, call->user, r, NULL);
 }
 
-/* Records have the long form of an id, whatever the caller asked for; what is none stays as it is. */
+/* Records have the long form of an id, whatever the caller asked for; else it stays as it is. */
 static json_t *long_id(json_t *value)
 {
 	const char *text = json_string_value(value);
