@@ -249,7 +249,8 @@ int exec_aside(struct call *call, const struct exec_request *request, json_t **r
 	bool was_json = call->is_json, was_request = call->is_request;
 	int failed;
 
-	call->is_json = call->is_request = call->is_aside = true;
+	call->is_json = call->is_request = true;
+	call->is_aside = !request->is_counted;
 	failed = exec_run(call, request, ret, err);
 	call->is_aside = false;
 	call->is_json = was_json;

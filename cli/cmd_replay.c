@@ -295,6 +295,7 @@ static int go(struct call *call, const struct request *r, json_t **ret, struct e
 	call->id_short = false;
 	done = exec_decode(call, doc, &x, err);
 	if (done == 0) {
+		x.is_counted = true; /* its receipt is compared */
 		done = exec_aside(call, &x, &answer, err);
 		exec_release(&x);
 	}

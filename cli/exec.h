@@ -8,6 +8,7 @@
 
 /* A request of exec, decoded; owns what it points to. */
 struct exec_request {
+	bool is_counted;	/* of exec_aside(): a run of the user all the same, with a receipt */
 	VERB_MEMBERS;
 	char *session, *lang, *code, *stdin_text, *profile, *commit, *missing, *encoding, *file, *stdin_file;
 	char **argv, **args, **env, **require, **operands;
