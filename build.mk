@@ -41,14 +41,17 @@ check: deps-check
 # the same under the name that some expect
 test: check
 check-here: tests
-	$(Q)BUILD=$(BUILD) tests/run
+	$(Q)BUILD=$(BUILD) TAGS='$(if $(T),,!slow)' tests/run
+# the tests that take their time: runs of hundreds, long waits, large files
+check-slow: tests
+	$(Q)BUILD=$(BUILD) TAGS=slow tests/run tests/cli tests/security tests/docs
 
 # without installing anything: what the hook runs
 check-fast: tests
 	$(Q)BUILD=$(BUILD) tests/run unit
 
 SANITIZED = $(MAKE) BUILD=$(BUILD)-$(1) SANITIZE=$(2) tests && \
-	ASAN_OPTIONS=detect_leaks=0 BUILD=$(BUILD)-$(1) TAGS='!slow' tests/run
+	ASAN_OPTIONS=detect_leaks=0 BUILD=$(BUILD)-$(1) TAGS='$(if $(T),,!slow)' tests/run
 asan: ; $(Q)$(call SANITIZED,asan,address)
 ubsan: ; $(Q)$(call SANITIZED,ubsan,undefined)
 check-clang: ; $(Q)$(MAKE) BUILD=$(BUILD)-clang CC=clang WERROR=1 tests && BUILD=$(BUILD)-clang tests/run unit tests/cli/exec.bats
@@ -137,6 +140,6 @@ docs: ; $(Q)mkdir -p $(BUILD)/docs && for p in $(MAN); do mandoc -Thtml $$p > $(
 hooks: ; $(Q)git config core.hooksPath .githooks
 clean: ; $(Q)rm -rf $(BUILD) $(BUILD)-*
 
-.PHONY: all tests test check check-here demo-here check-fast asan ubsan check-clang check-vm check-images check-adapter check-clients check-cpython fuzz analyze \
+.PHONY: all tests test check check-here demo-here check-fast check-slow asan ubsan check-clang check-vm check-images check-adapter check-clients check-cpython fuzz analyze \
 	lint fmt hardening bench bench-layers deps deps-check demo install uninstall install-adapter dist distcheck reproducible docs \
 	hooks clean compile_commands.json

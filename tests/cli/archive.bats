@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # export and import: sessions out and in again, hostile archives, what an interruption leaves.
+# bats file_tags=slow
 load ../helpers
 
 # A session with four revisions: uploads, a run, a removal, names in directories and beyond ASCII.

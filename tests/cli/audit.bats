@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # The audit log by its commands: what is recorded, found, exported, and how a change shows.
+# bats file_tags=slow
 load ../helpers
 
 LOG() { echo "$SBX_STATE/audit/audit.jsonl"; }

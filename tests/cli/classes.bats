@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Commands by class: what a profile denies cannot be started, copied or loaded; what it does not allow is
 # not there. And the patterns that everybody fears, which do no harm to files, to the host or to others.
+# bats file_tags=slow
 load ../helpers
 
 setup() {

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Layers: libraries that an operator adds to a profile from files; what a hostile package tries; and
 # pip and npm, which find what is there and say at once that nothing else can come.
+# bats file_tags=slow
 load ../helpers
 
 setup_file() {

