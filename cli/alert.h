@@ -18,6 +18,7 @@ struct config;
  */
 enum { ALERT_MS = 30000, ALERT_PAUSE_MS = 60000 };
 
-int alert_raise(const struct config *config, int state, const char *what, const char *message, struct err *err);
+int alert_raise(const struct config *config, int state, const char *what, const char *message,
+		struct err *err);
 
 #endif

@@ -24,7 +24,7 @@ static int append_line(struct log *log, json_t *record, struct err *err)
 }
 
 int audit_append_own(struct log *log, const char *action, const char *status, json_t *chain,
-		      struct err *err)
+		     struct err *err)
 {
 	AUTO_JSON json_t *record = json_pack("{s:s,s:s,s:o}", "action", action, "status", status,
 					     "chain", chain);
@@ -140,11 +140,11 @@ static int mend_short(struct log *log, struct err *err)
 	memcpy(log->head.boot, boot, sizeof(boot));
 	/* nothing is left of this file: what was lost began at a number that nobody knows */
 	return audit_append_own(log, "audit.lost", "error",
-			  json_pack("{s:I,s:I,s:b,s:o*}", "from",
-				    (json_int_t)(good.seq ? good.seq + 1 : 0), "to",
-				    (json_int_t)was.seq, "reboot", strcmp(boot, was.boot) != 0,
-				    "torn", torn),
-			  err);
+				json_pack("{s:I,s:I,s:b,s:o*}", "from",
+					  (json_int_t)(good.seq ? good.seq + 1 : 0), "to",
+					  (json_int_t)was.seq, "reboot",
+					  strcmp(boot, was.boot) != 0, "torn", torn),
+				err);
 }
 
 /* No head: a new log, or somebody took it away. */
@@ -173,7 +173,8 @@ static int mend_headless(struct log *log, struct err *err)
 	if (head.seq == 0 && !torn)
 		return 0;
 	return audit_append_own(log, "audit.rebuilt", "error",
-			  json_pack("{s:I,s:o*}", "seq", (json_int_t)head.seq, "torn", torn), err);
+				json_pack("{s:I,s:o*}", "seq", (json_int_t)head.seq, "torn", torn),
+				err);
 }
 
 /* Bytes behind the head: whole records of a writer killed before its head, then a torn one. */
@@ -196,7 +197,6 @@ void audit_log_done(struct log *log)
 	cleanup_fd(&log->lock); /* closing it frees the lock */
 	cleanup_fd(&log->dir);
 }
-
 
 static int log_open_current(struct log *log, struct err *err)
 {

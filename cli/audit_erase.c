@@ -76,9 +76,9 @@ int audit_expire(int state, const struct config *config, int64_t now_ms, int64_t
 	}
 	if (gone > 0 &&
 	    audit_append_own(&log, "audit.expired", "success",
-		       json_pack("{s:I,s:s,s:I}", "through", (json_int_t)through.seq, "throughHash",
-				 through.hash, "files", (json_int_t)gone),
-		       err) < 0)
+			     json_pack("{s:I,s:s,s:I}", "through", (json_int_t)through.seq,
+				       "throughHash", through.hash, "files", (json_int_t)gone),
+			     err) < 0)
 		return -1;
 	/* from the oldest on: killed in between, the chain begins no later than signed */
 	for (i = 0; i < gone; i++)
@@ -199,7 +199,7 @@ static int erase_locked(struct log *log, char *const *names, const char *user, i
 		return err_sys(err, ERR_INTERNAL, "read the audit log");
 	/* said before it is done: a killed erasure leaves fewer blanks than declared, never more */
 	if (sum > 0 && audit_append_own(log, "audit.erased", "success",
-				  json_pack("{s:I}", "records", (json_int_t)sum), err) < 0)
+					json_pack("{s:I}", "records", (json_int_t)sum), err) < 0)
 		return -1;
 	for (i = 0; names[i]; i++)
 		if (blank_file(log->dir, names[i], user, text, log->config->fsync, err) < 0)

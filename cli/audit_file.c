@@ -75,7 +75,6 @@ void audit_strings_cleanup(char ***list)
 	json_strings_free(*list);
 }
 
-
 int audit_head_read(int dir, struct head *ret)
 {
 	AUTO_FREE char *text = io_read_file(dir, "head", 512, NULL);

@@ -35,8 +35,6 @@ void audit_boot_id(char *ret)
 	ret[36] = 0;
 }
 
-
-
 int audit_reader_init(struct reader *r, int fd, int64_t from, int64_t end)
 {
 	*r = (struct reader){ .fd = fd, .at = from, .end = end, .size = READ_SIZE };
@@ -48,7 +46,6 @@ void audit_reader_done(struct reader *r)
 {
 	free(r->buf);
 }
-
 
 /* Offset of the first byte that no line was given of. */
 int64_t audit_reader_offset(const struct reader *r)
@@ -141,8 +138,6 @@ int audit_lines_back(int fd, int64_t end, line_each *each, void *arg)
 	}
 	return have > 0 && !is_too_long ? each(buf, have, arg) : 0;
 }
-
-
 
 /* Finds the parts of a line by their fixed distances; NULL, or what is wrong with it. */
 const char *audit_line_split(const char *line, size_t len, struct parts *ret)
@@ -302,7 +297,7 @@ static char *public_text(json_t *record, uint64_t seq, int64_t now_ms)
 
 /* A whole line with its end, and the head behind it. */
 char *audit_line_make(const struct head *head, json_t *record, int64_t now_ms,
-		       struct head *ret_head, size_t *ret_len)
+		      struct head *ret_head, size_t *ret_len)
 {
 	AUTO_FREE char *shown = public_text(record, head->seq + 1, now_ms);
 	AUTO_FREE char *hidden = private_text(record);

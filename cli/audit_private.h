@@ -68,7 +68,6 @@ struct parts {
 	size_t rest_len, public_len;
 };
 
-
 int audit_pwrite_all(int fd, const char *buf, size_t len, int64_t at);
 int audit_reader_init(struct reader *r, int fd, int64_t from, int64_t end);
 int audit_reader_next(struct reader *r, const char **ret_line, size_t *ret_len);
@@ -82,7 +81,7 @@ int audit_head_write(int dir, const struct head *head);
 void audit_needle(char *buf, size_t size, const char *member, const char *value);
 int audit_lock_file(int dir, const char *name, int how, struct err *err);
 int audit_append_own(struct log *log, const char *action, const char *status, json_t *chain,
-		      struct err *err);
+		     struct err *err);
 int audit_head_read(int dir, struct head *ret);
 const char *audit_line_check(const char *line, size_t len, struct parts *ret, bool *ret_erased);
 void audit_strings_cleanup(char ***list);
@@ -95,7 +94,7 @@ int64_t audit_size_of(int fd);
 char **audit_rotated_files(int dir);
 void audit_log_done(struct log *log);
 char *audit_line_make(const struct head *head, json_t *record, int64_t now_ms,
-		       struct head *ret_head, size_t *ret_len);
+		      struct head *ret_head, size_t *ret_len);
 void audit_reader_done(struct reader *r);
 
 /* Released by scope. */

@@ -81,12 +81,15 @@ static json_t *match_line(const struct match *m, const char *line, size_t len)
 	const struct audit_filter *f = m->filter;
 	json_t *record;
 
-	if (!audit_has(line, len, m->user) || !audit_has(line, len, m->session) || !audit_has(line, len, m->action) ||
-	    !audit_has(line, len, m->status) || is_too_old(m, line, len))
+	if (!audit_has(line, len, m->user) || !audit_has(line, len, m->session) ||
+	    !audit_has(line, len, m->action) || !audit_has(line, len, m->status) ||
+	    is_too_old(m, line, len))
 		return NULL;
 	record = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
-	if (!audit_is_equal(record, "userId", f->user) || !audit_is_equal(record, "sessionId", f->session) ||
-	    !audit_is_equal(record, "action", f->action) || !audit_is_equal(record, "status", f->status)) {
+	if (!audit_is_equal(record, "userId", f->user) ||
+	    !audit_is_equal(record, "sessionId", f->session) ||
+	    !audit_is_equal(record, "action", f->action) ||
+	    !audit_is_equal(record, "status", f->status)) {
 		json_decref(record);
 		return NULL;
 	}
@@ -238,9 +241,9 @@ static int walk_files(int dir, int current, const struct match *m, uint64_t *seq
 			return walk_failed(got, names[i], err);
 	}
 	*ret_offset = 0;
-	got = current < 0 ? 0 :
-			    walk_file(current, 0, audit_size_of(current), m, seq, each, arg,
-				      ret_offset);
+	got = current < 0 ?
+		      0 :
+		      walk_file(current, 0, audit_size_of(current), m, seq, each, arg, ret_offset);
 	return got < 0 ? walk_failed(got, CURRENT, err) : 0;
 }
 

@@ -81,7 +81,9 @@ static int put(struct blob *blob, const void *data, size_t len, struct err *err)
 {
 	if (count(blob, len, err) < 0)
 		return -1;
-	return io_write_all(blob->fd, data, len) < 0 ? err_sys(err, ERR_STORAGE, "write a file of the store") : 0;
+	return io_write_all(blob->fd, data, len) < 0 ?
+		       err_sys(err, ERR_STORAGE, "write a file of the store") :
+		       0;
 }
 
 /* Lets the disk begin, so that the fsync at the end finds little to do. */
@@ -89,7 +91,8 @@ static void write_behind(struct blob *blob)
 {
 	if (!blob->sync || blob->size - blob->written < BEHIND)
 		return;
-	(void)sync_file_range(blob->fd, blob->written, blob->size - blob->written, SYNC_FILE_RANGE_WRITE);
+	(void)sync_file_range(blob->fd, blob->written, blob->size - blob->written,
+			      SYNC_FILE_RANGE_WRITE);
 	blob->written = blob->size;
 }
 
@@ -130,11 +133,13 @@ static int move(struct blob *blob, int fd, struct hash_beside *hash, struct err 
 	if (!buf)
 		return err_sys(err, ERR_INTERNAL, "allocate");
 	for (;;) {
-		ssize_t n = reading ? read(fd, buf, CHUNK) : copy_file_range(fd, NULL, blob->fd, NULL, MOVE, 0);
+		ssize_t n = reading ? read(fd, buf, CHUNK) :
+				      copy_file_range(fd, NULL, blob->fd, NULL, MOVE, 0);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0 && !reading && (n == 0 || (errno != ENOSPC && errno != EDQUOT && errno != EIO))) {
+		if (n <= 0 && !reading &&
+		    (n == 0 || (errno != ENOSPC && errno != EDQUOT && errno != EIO))) {
 			reading = true;
 			continue;
 		}
@@ -157,7 +162,7 @@ int blob_fill(struct blob *blob, int fd, struct err *err)
 
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
 		if (blob->size + st.st_size > blob->room)
-			return over(blob, err);	/* before a byte is read */
+			return over(blob, err); /* before a byte is read */
 		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 		hash = st.st_size >= LARGE ? hash_start(blob->fd) : NULL;
 	}
@@ -226,13 +231,15 @@ static void stored_name(const struct entry *entry, char *ret, size_t size)
 	(void)snprintf(ret, size, "%s.%s", entry->id, entry->extension);
 }
 
-int blob_keep(const struct session *session, struct blob *blob, struct entry *entry, struct err *err)
+int blob_keep(const struct session *session, struct blob *blob, struct entry *entry,
+	      struct err *err)
 {
 	id_new(entry->id);
 	return blob_keep_as(session, blob, entry, err);
 }
 
-int blob_keep_as(const struct session *session, struct blob *blob, struct entry *entry, struct err *err)
+int blob_keep_as(const struct session *session, struct blob *blob, struct entry *entry,
+		 struct err *err)
 {
 	AUTO_FD int storage = open_storage(session);
 	char name[64], self[48], where[160];
@@ -244,7 +251,8 @@ int blob_keep_as(const struct session *session, struct blob *blob, struct entry 
 	entry->created = text_now_ms();
 	stored_name(entry, name, sizeof(name));
 	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", blob->fd);
-	(void)snprintf(where, sizeof(where), "%s/%s/%s", session->user, session->id, entry->extension);
+	(void)snprintf(where, sizeof(where), "%s/%s/%s", session->user, session->id,
+		       entry->extension);
 	/* counted before it can be seen, so that who removes it never takes away what was not added */
 	if (usage_add(session, entry->size, err) > session->config->user_bytes) {
 		(void)usage_add(session, -entry->size, NULL);
@@ -257,8 +265,10 @@ int blob_keep_as(const struct session *session, struct blob *blob, struct entry 
 		(void)usage_add(session, -entry->size, NULL);
 		return -1;
 	}
-	if (symlinkat(where, shard, entry->id) < 0) {	/* with EEXIST the place is another file's: it stays */
-		(void)err_sys(err, errno == EEXIST ? ERR_REQUEST : ERR_STORAGE, "put file %s into the index", entry->id);
+	if (symlinkat(where, shard, entry->id) <
+	    0) { /* with EEXIST the place is another file's: it stays */
+		(void)err_sys(err, errno == EEXIST ? ERR_REQUEST : ERR_STORAGE,
+			      "put file %s into the index", entry->id);
 		if (unlinkat(session->dir, name, 0) == 0)
 			(void)usage_add(session, -entry->size, NULL);
 		return -1;
@@ -284,7 +294,7 @@ void blob_forget(const struct session *session, const struct entry *entry)
 	char name[64];
 
 	stored_name(entry, name, sizeof(name));
-	if (unlinkat(session->dir, name, 0) == 0)	/* what cannot be taken back, fsck finds */
+	if (unlinkat(session->dir, name, 0) == 0) /* what cannot be taken back, fsck finds */
 		(void)usage_add(session, -entry->size, NULL);
 	if (shard >= 0)
 		(void)unlinkat(shard, entry->id, 0);
@@ -300,7 +310,8 @@ int entry_open(const struct session *session, const struct entry *entry, struct 
 	return fd < 0 ? err_sys(err, ERR_CORRUPT, "open the stored file of '%s'", entry->name) : fd;
 }
 
-int index_find(struct call *call, const char *id, char *ret_user, char *ret_session, struct err *err)
+int index_find(struct call *call, const char *id, char *ret_user, char *ret_session,
+	       struct err *err)
 {
 	char where[160] = "", path[64], full[ID_SIZE], *slash, *second;
 	int storage = call_storage(call, err);

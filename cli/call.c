@@ -17,7 +17,8 @@ int call_make_path(const char *path, struct err *err)
 	for (i = 1; part[i]; i++)
 		if (part[i] == '/') {
 			part[i] = 0;
-			(void)mkdir(part, 0700);	/* what is there, or may not be made, shows below */
+			(void)mkdir(part,
+				    0700); /* what is there, or may not be made, shows below */
 			part[i] = '/';
 		}
 	if (mkdir(part, 0700) < 0 && errno != EEXIST)

@@ -70,7 +70,7 @@ static int set_memory(struct cgroup *c, const struct limits *l)
 	if (set_number(c->job, "memory.swap.max", l->swap_bytes, &c->set.swap_bytes) < 0)
 		return errno == ENOENT ? 0 : -1;
 	if (!l->swap_bytes)
-		(void)set_number(c->job, "memory.zswap.max", 0, &ignored);	/* Linux 5.19 */
+		(void)set_number(c->job, "memory.zswap.max", 0, &ignored); /* Linux 5.19 */
 	return 0;
 }
 
@@ -83,7 +83,8 @@ static int set_cpu(struct cgroup *c, const struct limits *l)
 	(void)set_number(c->job, "cpu.weight", CPU_WEIGHT, &period);
 	if (!l->cpu_percent)
 		return 0;
-	(void)snprintf(text, sizeof(text), "%" PRId64 " %d", l->cpu_percent * (CPU_PERIOD_US / 100), CPU_PERIOD_US);
+	(void)snprintf(text, sizeof(text), "%" PRId64 " %d", l->cpu_percent * (CPU_PERIOD_US / 100),
+		       CPU_PERIOD_US);
 	if (set_file(c->job, "cpu.max", text, back, sizeof(back)) < 0)
 		return -1;
 	if (sscanf(back, "%" SCNd64 " %" SCNd64, &quota, &period) == 2 && period > 0)
@@ -97,7 +98,8 @@ static dev_t disk_of(dev_t dev)
 	char path[64], text[32];
 	unsigned int major_no, minor_no;
 
-	(void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/partition", major(dev), minor(dev));
+	(void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/partition", major(dev),
+		       minor(dev));
 	if (access(path, F_OK) < 0)
 		return dev;
 	(void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/../dev", major(dev), minor(dev));
@@ -150,8 +152,9 @@ static int set_io(struct cgroup *c, const struct limits *l)
 	for (i = 0; i < count; i++) {
 		char text[96], back[1024], *at;
 
-		(void)snprintf(text, sizeof(text), "%u:%u rbps=%" PRId64 " wbps=%" PRId64, major(disks[i]),
-			       minor(disks[i]), l->io_bytes_per_s, l->io_bytes_per_s);
+		(void)snprintf(text, sizeof(text), "%u:%u rbps=%" PRId64 " wbps=%" PRId64,
+			       major(disks[i]), minor(disks[i]), l->io_bytes_per_s,
+			       l->io_bytes_per_s);
 		if (set_file(c->job, "io.max", text, back, sizeof(back)) < 0)
 			return -1;
 		at = strstr(back, "wbps=");
@@ -189,7 +192,8 @@ static int set_limits(struct cgroup *c, const struct limits *l, int controllers,
 	}
 	c->has_io = controllers & CGROUP_IO && set_io(c, l) == 0;
 	if (!c->has_io && l->io_bytes_per_s && must) {
-		(void)snprintf(c->why, sizeof(c->why), "the speed of the store's disk cannot be limited");
+		(void)snprintf(c->why, sizeof(c->why),
+			       "the speed of the store's disk cannot be limited");
 		return -1;
 	}
 	return 0;
@@ -215,7 +219,8 @@ static int remove_leaf(int base, const char *name, int dir)
 			return 0;
 		if (errno != EBUSY || io_now_ms() >= until)
 			return -1;
-		(void)io_write_file(dir, "cgroup.kill", "1");	/* Linux 5.14; before, the jail's end does it */
+		(void)io_write_file(dir, "cgroup.kill",
+				    "1"); /* Linux 5.14; before, the jail's end does it */
 		sleep_ms(pause);
 		pause = pause < 32 ? pause * 2 : pause;
 	}
@@ -227,7 +232,8 @@ static bool is_leaf(const char *name)
 {
 	size_t len = strlen(CGROUP_PREFIX);
 
-	return !strncmp(name, CGROUP_PREFIX, len) && strlen(name) == len + ID_SIZE - 1 && !strchr(name, '.');
+	return !strncmp(name, CGROUP_PREFIX, len) && strlen(name) == len + ID_SIZE - 1 &&
+	       !strchr(name, '.');
 }
 
 static int sweep(int base)
@@ -243,7 +249,8 @@ static int sweep(int base)
 	while ((de = readdir(dir))) {
 		if (de->d_type != DT_DIR || !is_leaf(de->d_name))
 			continue;
-		AUTO_FD int leaf = openat(base, de->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		AUTO_FD int leaf = openat(base, de->d_name,
+					  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		/* held until it is removed: nobody can take it for a new run meanwhile */
 		if (leaf >= 0 && flock(leaf, LOCK_EX | LOCK_NB) == 0)
 			count += remove_leaf(base, de->d_name, leaf) == 0;
@@ -261,7 +268,8 @@ static int make_leaf(struct cgroup *c, const char *exec)
 		if (mkdirat(c->base, c->name, 0755) < 0 && errno != EEXIST)
 			return fail(c, "make a leaf");
 		c->job = openat(c->base, c->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (c->job >= 0 && flock(c->job, LOCK_EX | LOCK_NB) == 0 && faccessat(c->job, "cgroup.procs", F_OK, 0) == 0)
+		if (c->job >= 0 && flock(c->job, LOCK_EX | LOCK_NB) == 0 &&
+		    faccessat(c->job, "cgroup.procs", F_OK, 0) == 0)
 			return 0;
 		cleanup_fd(&c->job);
 		c->job = -1;
@@ -280,7 +288,8 @@ static int make(struct cgroup *c, const char *exec, const struct limits *limits,
 	if (cgroup_find(&place, c->why, sizeof(c->why)) < 0 &&
 	    cgroup_ask(exec, must, &place, why, sizeof(why)) < 0) {
 		if (why[0])
-			(void)snprintf(c->why + strlen(c->why), sizeof(c->why) - strlen(c->why), "; %s", why);
+			(void)snprintf(c->why + strlen(c->why), sizeof(c->why) - strlen(c->why),
+				       "; %s", why);
 		return -1;
 	}
 	c->base = place.dir;
@@ -306,7 +315,8 @@ int cgroup_make(const char *mode, const char *exec, const struct limits *limits,
 	ret->method = "none";
 	ret->base = ret->job = -1;
 	if (!strcmp(mode, "off")) {
-		(void)snprintf(ret->why, sizeof(ret->why), "switched off by the setting \"cgroup\"");
+		(void)snprintf(ret->why, sizeof(ret->why),
+			       "switched off by the setting \"cgroup\"");
 		return 0;
 	}
 	if (make(ret, exec, limits, must) == 0)
@@ -317,8 +327,9 @@ int cgroup_make(const char *mode, const char *exec, const struct limits *limits,
 	if (!must)
 		return 0;
 	(void)err_set(err, ERR_ISOLATION, "a cgroup is required and there is none: %s", ret->why);
-	return err_hint(err, "run sbx in a unit with Delegate=yes, or where a user's service manager runs "
-			     "(loginctl enable-linger)");
+	return err_hint(
+		err, "run sbx in a unit with Delegate=yes, or where a user's service manager runs "
+		     "(loginctl enable-linger)");
 }
 
 /* sbx itself was moved into the scope, so all that it starts is born there: nothing is left to do. */
@@ -350,8 +361,8 @@ void cgroup_read(struct cgroup *cgroup)
 	}
 	if (cgroup_read_file(dir, "pids.events", text, sizeof(text)) > 0)
 		cgroup->pids_refused = cgroup_key(text, "max");
-	cgroup->memory_peak = cgroup_number(dir, "memory.peak");	/* Linux 5.19 */
-	cgroup->pids_peak = cgroup_number(dir, "pids.peak");		/* Linux 6.11 */
+	cgroup->memory_peak = cgroup_number(dir, "memory.peak"); /* Linux 5.19 */
+	cgroup->pids_peak = cgroup_number(dir, "pids.peak"); /* Linux 6.11 */
 	if (cgroup->memory_peak < 0)
 		cgroup->memory_peak = 0;
 	if (cgroup->pids_peak < 0)
@@ -361,7 +372,7 @@ void cgroup_read(struct cgroup *cgroup)
 void cgroup_done(struct cgroup *cgroup)
 {
 	if (cgroup->job >= 0)
-		(void)remove_leaf(cgroup->base, cgroup->name, cgroup->job);	/* else a sweep will */
+		(void)remove_leaf(cgroup->base, cgroup->name, cgroup->job); /* else a sweep will */
 	cleanup_fd(&cgroup->job);
 	cleanup_fd(&cgroup->base);
 	cgroup->job = cgroup->base = -1;

@@ -10,16 +10,16 @@
 
 /* The cgroup of one run: a leaf for the job, with limits, below a directory of sbx's own. */
 struct cgroup {
-	const char *method;		/* "delegated", "scope" or "none" */
-	int base;			/* the directory that holds the leaves, or -1 */
-	int job;			/* the leaf, or -1; locked while it is open */
-	char name[64];			/* of the leaf below base */
-	dev_t disk;			/* in: st_dev of the store, whose disk is limited; 0: by guess */
+	const char *method; /* "delegated", "scope" or "none" */
+	int base; /* the directory that holds the leaves, or -1 */
+	int job; /* the leaf, or -1; locked while it is open */
+	char name[64]; /* of the leaf below base */
+	dev_t disk; /* in: st_dev of the store, whose disk is limited; 0: by guess */
 	bool has_memory, has_pids, has_cpu, has_io;
-	struct limits set;		/* what was read back from the kernel; 0: not limited there */
+	struct limits set; /* what was read back from the kernel; 0: not limited there */
 	/* evidence, after the run */
 	int64_t memory_peak, cpu_us, throttled_us, oom_kills, pids_refused, pids_peak;
-	char why[320];			/* why there is none, and what would help */
+	char why[320]; /* why there is none, and what would help */
 };
 
 /*

@@ -132,7 +132,7 @@ static bool is_delegated(const char *path, int dir)
 	char flag[8] = "";
 
 	if (!strncmp(name, "user@", 5))
-		return false;	/* that is the user manager's own */
+		return false; /* that is the user manager's own */
 	if (fgetxattr(dir, "user.delegate", flag, sizeof(flag) - 1) > 0)
 		return flag[0] == '1';
 	AUTO_FD int parent = openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -148,7 +148,7 @@ static int count_others(int dir)
 	char *p, *end;
 
 	if (!text)
-		return -1;	/* EOPNOTSUPP: a threaded one */
+		return -1; /* EOPNOTSUPP: a threaded one */
 	for (p = text; *p; p = end) {
 		long pid = strtol(p, &end, 10);
 
@@ -167,12 +167,14 @@ static int climb(char *path, size_t top, int *dirs, char *why, size_t size)
 
 	while (count < DEPTH_MAX) {
 		int dir = open_dir(path);
-		bool unit = is_unit(path), good = dir >= 0 && is_ours(dir) && (!unit || is_delegated(path, dir));
+		bool unit = is_unit(path),
+		     good = dir >= 0 && is_ours(dir) && (!unit || is_delegated(path, dir));
 
 		if (good) {
 			dirs[count++] = dir;
 		} else if (unit || count == 0) {
-			(void)snprintf(why, size, "'%.120s' is not delegated to this user", path[top] ? path + top : "/");
+			(void)snprintf(why, size, "'%.120s' is not delegated to this user",
+				       path[top] ? path + top : "/");
 			for (; count > 0; count--)
 				(void)close(dirs[count - 1]);
 			cleanup_fd(&dir);
@@ -206,8 +208,10 @@ int cgroup_find(struct place *ret, char *why, size_t size)
 	if (others == 0 && pick < 0)
 		pick = 0;
 	else if (pick < 0)
-		(void)snprintf(why, size, "%d other process%s directly in the delegated cgroup: give its unit "
-			       "DelegateSubgroup=, or start sbx with exec", others, others == 1 ? " is" : "es are");
+		(void)snprintf(why, size,
+			       "%d other process%s directly in the delegated cgroup: give its unit "
+			       "DelegateSubgroup=, or start sbx with exec",
+			       others, others == 1 ? " is" : "es are");
 	for (i = 0; i < count; i++)
 		if (i != pick)
 			(void)close(dirs[i]);
@@ -244,7 +248,8 @@ static int step_aside(const struct place *place, char *why, size_t size)
 		return -1;
 	}
 	if (io_write_file(place->dir, CGROUP_OWN "/cgroup.procs", "0") < 0) {
-		(void)snprintf(why, size, "move into the leaf '" CGROUP_OWN "': %s", strerror(errno));
+		(void)snprintf(why, size, "move into the leaf '" CGROUP_OWN "': %s",
+			       strerror(errno));
 		return -1;
 	}
 	return 0;
@@ -267,7 +272,10 @@ int cgroup_enable(const struct place *place, char *why, size_t size)
 		const char *name;
 		int flag;
 	} rows[] = {
-		{ "memory", CGROUP_MEMORY }, { "pids", CGROUP_PIDS }, { "cpu", CGROUP_CPU }, { "io", CGROUP_IO },
+		{ "memory", CGROUP_MEMORY },
+		{ "pids", CGROUP_PIDS },
+		{ "cpu", CGROUP_CPU },
+		{ "io", CGROUP_IO },
 	};
 	char have[512], enabled[512], order[64] = "";
 	int set = 0;
@@ -285,7 +293,8 @@ int cgroup_enable(const struct place *place, char *why, size_t size)
 			continue;
 		set |= rows[i].flag;
 		if (!has_word(enabled, rows[i].name))
-			(void)snprintf(order + strlen(order), sizeof(order) - strlen(order), "+%s ", rows[i].name);
+			(void)snprintf(order + strlen(order), sizeof(order) - strlen(order), "+%s ",
+				       rows[i].name);
 	}
 	if (order[0] && io_write_file(place->dir, "cgroup.subtree_control", order) < 0) {
 		(void)snprintf(why, size, "enable %sfor the leaves: %s", order, strerror(errno));
@@ -352,8 +361,12 @@ static void listen_to(int fd, pid_t pid, char *buf, size_t size)
 
 static int run_helper(const char *path, const char *unit, bool system_too, char *said, size_t size)
 {
-	char self[16], *const argv[] = { (char[]){ "sbx-scope" }, self, (char *)(uintptr_t)unit,
-					 (char[]){ "sbx.slice" }, system_too ? (char[]){ "system" } : NULL, NULL };
+	char self[16], *const argv[] = { (char[]){ "sbx-scope" },
+					 self,
+					 (char *)(uintptr_t)unit,
+					 (char[]){ "sbx.slice" },
+					 system_too ? (char[]){ "system" } : NULL,
+					 NULL };
 	posix_spawn_file_actions_t actions;
 	int fds[2], status = 0, failed;
 	pid_t pid;
@@ -397,7 +410,7 @@ int cgroup_ask(const char *exec, bool system_too, struct place *ret, char *why, 
 		return -1;
 	}
 	if (!has_manager(system_too))
-		return -1;	/* nobody to ask: what cgroup_find() said is what can be remedied */
+		return -1; /* nobody to ask: what cgroup_find() said is what can be remedied */
 	if (!find_helper(helper, sizeof(helper))) {
 		(void)snprintf(why, size, "sbx-scope is not installed");
 		return -1;
@@ -413,7 +426,8 @@ int cgroup_ask(const char *exec, bool system_too, struct place *ret, char *why, 
 	}
 	AUTO_FREE char *path = cgroup_path_of("self");
 	if (!path || strcmp(strrchr(path, '/') + 1, unit) != 0) {
-		(void)snprintf(why, size, "the service manager made '%s' without this process in it", unit);
+		(void)snprintf(why, size,
+			       "the service manager made '%s' without this process in it", unit);
 		return -1;
 	}
 	ret->dir = open_dir(path);

@@ -16,9 +16,9 @@
 enum { CGROUP_MEMORY = 1, CGROUP_PIDS = 2, CGROUP_CPU = 4, CGROUP_IO = 8 };
 
 struct place {
-	int dir;		/* the directory that leaves are made in */
-	bool is_inside;		/* sbx itself sits there and has to go into a leaf of its own */
-	bool is_scope;		/* made for this run by the service manager */
+	int dir; /* the directory that leaves are made in */
+	bool is_inside; /* sbx itself sits there and has to go into a leaf of its own */
+	bool is_scope; /* made for this run by the service manager */
 };
 
 /* Opens the delegated subtree that this process is in; -1 with the reason in why. */

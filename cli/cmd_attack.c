@@ -67,7 +67,7 @@ static int start(const char *path, char *const *argv, struct child *ret, struct 
 
 static void stop(struct child *c)
 {
-	(void)close(c->in);	/* it ends at the end of its input */
+	(void)close(c->in); /* it ends at the end of its input */
 	(void)close(c->out);
 	(void)waitpid(c->pid, NULL, 0);
 }
@@ -119,12 +119,14 @@ static bool fits(const char *want, const char *result)
 	return false;
 }
 
-static json_t *run_inside(struct call *call, const char *profile, const char *probe, struct err *err)
+static json_t *run_inside(struct call *call, const char *profile, const char *probe,
+			  struct err *err)
 {
 	char program[] = "/run/sbx/probe", all[] = "--all", never[] = "never";
 	char *argv[] = { program, all, NULL };
-	struct exec_request r = { .argv = argv, .profile = (char *)(uintptr_t)profile, .commit = never,
-				  .probe = probe };
+	struct exec_request r = {
+		.argv = argv, .profile = (char *)(uintptr_t)profile, .commit = never, .probe = probe
+	};
 	json_t *answer = NULL;
 
 	return exec_aside(call, &r, &answer, err) < 0 ? NULL : answer;
@@ -139,32 +141,38 @@ static json_t *judge(json_t *list, json_t *inside, json_t *outside, int64_t *ret
 	json_object_foreach(list, name, row) {
 		const char *want = json_string_value(json_object_get(row, "want"));
 		const char *twin = json_string_value(json_object_get(row, "outside"));
-		const char *in = json_string_value(json_object_get(json_object_get(inside, name), "result"));
-		const char *out = json_string_value(json_object_get(json_object_get(outside, name), "result"));
+		const char *in =
+			json_string_value(json_object_get(json_object_get(inside, name), "result"));
+		const char *out = json_string_value(
+			json_object_get(json_object_get(outside, name), "result"));
 		bool is_held = in && want && fits(want, in);
-		bool is_proven = out && (!strcmp(twin ? twin : "", "done") ? !strcmp(out, "done") :
-					 in && strcmp(in, out) != 0);
+		bool is_proven = out &&
+				 (!strcmp(twin ? twin : "", "done") ? !strcmp(out, "done") :
+								      in && strcmp(in, out) != 0);
 		json_t *v = json_pack("{s:s,s:O?,s:O?,s:s,s:s,s:s,s:b}", "name", name, "group",
-				      json_object_get(row, "group"), "row", json_object_get(row, "row"), "inside",
-				      in ? in : "no answer", "outside", out ? out : "not run", "want",
-				      want ? want : "", "held", is_held);
+				      json_object_get(row, "group"), "row",
+				      json_object_get(row, "row"), "inside", in ? in : "no answer",
+				      "outside", out ? out : "not run", "want", want ? want : "",
+				      "held", is_held);
 
 		(void)json_object_set_new(v, "proven", json_boolean(is_proven));
 		(void)json_array_append_new(rows, v);
 		held += is_held;
 		failed += !is_held;
 		/* a twin that needs root, or a thing this host lacks, proves nothing either way */
-		unproven += is_held && !is_proven && out && strcmp(twin ? twin : "", "needs-root") != 0;
+		unproven += is_held && !is_proven && out &&
+			    strcmp(twin ? twin : "", "needs-root") != 0;
 	}
 	*ret_failed = failed;
-	return json_pack("{s:I,s:I,s:I,s:o}", "held", (json_int_t)held, "failed", (json_int_t)failed, "unproven",
-			 (json_int_t)unproven, "probes", rows);
+	return json_pack("{s:I,s:I,s:I,s:o}", "held", (json_int_t)held, "failed",
+			 (json_int_t)failed, "unproven", (json_int_t)unproven, "probes", rows);
 }
 
 static int attack(struct call *call, const struct request *r, json_t **ret, struct err *err)
 {
 	char path[PATH_MAX];
-	char name[] = "sbx-probe", list_word[] = "--list", hold_word[] = "--hold", bait[] = "--bait", all[] = "--all";
+	char name[] = "sbx-probe", list_word[] = "--list", hold_word[] = "--hold",
+	     bait[] = "--bait", all[] = "--all";
 	char *list_argv[] = { name, list_word, NULL }, *hold_argv[] = { name, hold_word, NULL };
 	char *out_argv[] = { name, bait, all, NULL };
 	struct child hold;
@@ -177,7 +185,7 @@ static int attack(struct call *call, const struct request *r, json_t **ret, stru
 	AUTO_FREE char *list_text = output_of(path, list_argv, err);
 	if (!list_text || start(path, hold_argv, &hold, err) < 0)
 		return -1;
-	(void)read(hold.out, ready, sizeof(ready));	/* its listeners are up */
+	(void)read(hold.out, ready, sizeof(ready)); /* its listeners are up */
 	AUTO_JSON json_t *answer = run_inside(call, r->profile, path, err);
 	stop(&hold);
 	if (!answer)
@@ -214,9 +222,11 @@ static void show(const struct call *call, json_t *answer, FILE *out)
 	size_t i;
 
 	(void)call;
-	(void)fprintf(out, "%-28s %-14s %-16s %-16s %s\n", "probe", "group", "inside", "outside", "");
+	(void)fprintf(out, "%-28s %-14s %-16s %-16s %s\n", "probe", "group", "inside", "outside",
+		      "");
 	json_array_foreach(json_object_get(answer, "probes"), i, v)
-		(void)fprintf(out, "%-28s %-14s %-16.16s %-16.16s %s\n", json_string_value(json_object_get(v, "name")),
+		(void)fprintf(out, "%-28s %-14s %-16.16s %-16.16s %s\n",
+			      json_string_value(json_object_get(v, "name")),
 			      json_string_value(json_object_get(v, "group")),
 			      json_string_value(json_object_get(v, "inside")),
 			      json_string_value(json_object_get(v, "outside")),
@@ -233,5 +243,8 @@ static const struct option_row options[] = {
 	{ 0 },
 };
 
-const struct verb verb_attack = { .name = "attack", .summary = "try to break out of a jail on this host",
-				  .options = options, .run = run, .show = show };
+const struct verb verb_attack = { .name = "attack",
+				  .summary = "try to break out of a jail on this host",
+				  .options = options,
+				  .run = run,
+				  .show = show };

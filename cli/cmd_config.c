@@ -38,10 +38,12 @@ static void show_config(const struct call *call, json_t *answer, FILE *out)
 
 	(void)call;
 	json_object_foreach(json_object_get(answer, "settings"), name, v) {
-		AUTO_FREE char *text = json_dumps(json_object_get(v, "value"), JSON_ENCODE_ANY | JSON_COMPACT);
+		AUTO_FREE char *text = json_dumps(json_object_get(v, "value"),
+						  JSON_ENCODE_ANY | JSON_COMPACT);
 		const char *origin = json_string_value(json_object_get(v, "origin"));
 
-		(void)fprintf(out, "%-18s %-40s %s\n", name, text ? text : "", origin ? origin : "");
+		(void)fprintf(out, "%-18s %-40s %s\n", name, text ? text : "",
+			      origin ? origin : "");
 	}
 }
 
@@ -52,9 +54,11 @@ static int check_one(const struct config *config, const char *name, struct err *
 	int done = profile_load(config, name, &p, err);
 
 	if (done == 0 && !filter_is(p.seccomp))
-		done = err_set(err, ERR_CONFIG, "profile '%s': no seccomp filter is called '%s'", name, p.seccomp);
+		done = err_set(err, ERR_CONFIG, "profile '%s': no seccomp filter is called '%s'",
+			       name, p.seccomp);
 	if (done == 0 && p.landlock_min > landlock_abi_here())
-		done = err_set(err, ERR_CONFIG, "profile '%s': /landlock_min: this kernel has ABI %d", name,
+		done = err_set(err, ERR_CONFIG,
+			       "profile '%s': /landlock_min: this kernel has ABI %d", name,
 			       landlock_abi_here());
 	if (done == 0 || p.doc)
 		profile_done(&p);
@@ -112,7 +116,8 @@ static int run_profile(struct call *call, json_t *request, json_t **ret, struct 
 	} else if (!strcmp(what, "check")) {
 		done = check_profiles(call, r.operands + 1, ret, err);
 	} else {
-		done = err_set(err, call->is_request ? ERR_REQUEST : ERR_USAGE, "ls, show NAME or check [NAME...]");
+		done = err_set(err, call->is_request ? ERR_REQUEST : ERR_USAGE,
+			       "ls, show NAME or check [NAME...]");
 	}
 	json_release(fields, FIELD_COUNT, &r);
 	return done;
@@ -127,7 +132,8 @@ static void show_profiles(const struct call *call, json_t *answer, FILE *out)
 	json_array_foreach(json_object_get(answer, "profiles"), i, v)
 		(void)fprintf(out, "%s\n", json_string_value(v));
 	if (json_object_get(answer, "profile")) {
-		AUTO_FREE char *text = json_dumps(json_object_get(answer, "profile"), JSON_INDENT(2));
+		AUTO_FREE char *text = json_dumps(json_object_get(answer, "profile"),
+						  JSON_INDENT(2));
 
 		(void)fprintf(out, "%s\n", text ? text : "");
 	}
@@ -135,9 +141,17 @@ static void show_profiles(const struct call *call, json_t *answer, FILE *out)
 
 static const struct option_row no_options[] = { { 0 } };
 
-const struct verb verb_config = { .name = "config", .summary = "the settings in force and where they come from",
-				  .options = no_options, .is_quiet = true, .run = run_config, .show = show_config };
-const struct verb verb_profile = { .name = "profile", .operands = "[ls | show NAME | check [NAME...]]",
-				   .operand_member = "operands", .summary = "profiles: list, show resolved, check",
-				   .options = no_options, .is_quiet = true, .run = run_profile,
+const struct verb verb_config = { .name = "config",
+				  .summary = "the settings in force and where they come from",
+				  .options = no_options,
+				  .is_quiet = true,
+				  .run = run_config,
+				  .show = show_config };
+const struct verb verb_profile = { .name = "profile",
+				   .operands = "[ls | show NAME | check [NAME...]]",
+				   .operand_member = "operands",
+				   .summary = "profiles: list, show resolved, check",
+				   .options = no_options,
+				   .is_quiet = true,
+				   .run = run_profile,
 				   .show = show_profiles };

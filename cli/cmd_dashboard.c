@@ -116,7 +116,7 @@ static int64_t user_bytes(int store, const char *user, int64_t *left)
 		usage[len - 1] = 0;
 	if (usage && text_count(usage, 0, INT64_MAX / 2, &sum))
 		return sum;
-	while ( *left > 0 && (de = readdir(d)))
+	while (*left > 0 && (de = readdir(d)))
 		if (de->d_name[0] != '.')
 			sum += session_bytes(dirfd(d), de->d_name, left);
 	return sum;

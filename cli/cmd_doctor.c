@@ -26,7 +26,8 @@ struct doctor {
 };
 
 /* ok: it is there. A missing one with a remedy; needed ones make the host unfit. */
-static void say(struct doctor *d, const char *name, bool ok, bool needed, const char *what, const char *remedy)
+static void say(struct doctor *d, const char *name, bool ok, bool needed, const char *what,
+		const char *remedy)
 {
 	json_t *v = json_pack("{s:s,s:b,s:b,s:o}", "name", name, "ok", ok, "needed", needed, "what",
 			      json_text(what, strlen(what)));
@@ -63,7 +64,8 @@ static void check_kernel(struct doctor *d)
 		say(d, "userns", false, true, "user.max_user_namespaces is 0",
 		    "sysctl -w user.max_user_namespaces=10000");
 	(void)snprintf(text, sizeof(text), "Landlock ABI %d", abi);
-	say(d, "landlock", abi >= 2, false, text, "boot with lsm=landlock added to the kernel's list (Linux 5.19 or newer)");
+	say(d, "landlock", abi >= 2, false, text,
+	    "boot with lsm=landlock added to the kernel's list (Linux 5.19 or newer)");
 }
 
 static void check_programs(struct doctor *d)
@@ -105,18 +107,22 @@ static void check_jail(struct doctor *d)
 	if (exec_aside(d->call, &r, &answer, &err) < 0) {
 		say(d, "jail", false, true, err.msg, err.hint);
 		if (sysctl_value("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
-			say(d, "apparmor", false, true, "AppArmor lets only programs with a profile use user namespaces",
+			say(d, "apparmor", false, true,
+			    "AppArmor lets only programs with a profile use user namespaces",
 			    "install sbx with 'make install', which loads its profile, or: apparmor_parser -r "
 			    "/etc/apparmor.d/sbx-jail");
 		return;
 	}
 	iso = json_object_get(answer, "isolation");
 	say(d, "jail", true, true, "a jail was made, checked from inside, and ran a program", "");
-	say(d, "seccomp", json_is_string(json_object_get(iso, "seccomp")), true, "the filter is loaded", "");
-	say(d, "workspace", !strcmp(json_string_value(json_object_get(iso, "workspace")), "overlay"), false,
-	    "overlay of the session's files", "Linux 6.6 or newer has overlays on tmpfs in user namespaces; files are copied meanwhile");
-	say(d, "proc", !strcmp(json_string_value(json_object_get(iso, "proc")), "fresh"), false, "a fresh /proc",
-	    "give the outer container an unmasked /proc");
+	say(d, "seccomp", json_is_string(json_object_get(iso, "seccomp")), true,
+	    "the filter is loaded", "");
+	say(d, "workspace",
+	    !strcmp(json_string_value(json_object_get(iso, "workspace")), "overlay"), false,
+	    "overlay of the session's files",
+	    "Linux 6.6 or newer has overlays on tmpfs in user namespaces; files are copied meanwhile");
+	say(d, "proc", !strcmp(json_string_value(json_object_get(iso, "proc")), "fresh"), false,
+	    "a fresh /proc", "give the outer container an unmasked /proc");
 	say(d, "groups", json_integer_value(json_object_get(iso, "groups")) == 0, false,
 	    "no supplementary groups", "run sbx from a service account that is in no other group");
 	exec_forget_session(d->call, answer);
@@ -160,7 +166,8 @@ static void check_languages(struct doctor *d)
 			continue;
 		(void)snprintf(label, sizeof(label), "lang %.32s", name);
 		language_version(d->call, &p, &l, version, sizeof(version));
-		say(d, label, version[0] != 0, false, version[0] ? version : "its run-time is not installed",
+		say(d, label, version[0] != 0, false,
+		    version[0] ? version : "its run-time is not installed",
 		    "install it, or leave the language out");
 		language_done(&l);
 	}
@@ -196,8 +203,12 @@ static void show(const struct call *call, json_t *answer, FILE *out)
 		const char *remedy = json_string_value(json_object_get(v, "remedy"));
 		bool ok = json_is_true(json_object_get(v, "ok"));
 
-		(void)fprintf(out, "%-4s %-18s %s\n", ok ? "ok" : json_is_true(json_object_get(v, "needed")) ? "NO" : "-",
-			      json_string_value(json_object_get(v, "name")), json_string_value(json_object_get(v, "what")));
+		(void)fprintf(out, "%-4s %-18s %s\n",
+			      ok                                         ? "ok" :
+			      json_is_true(json_object_get(v, "needed")) ? "NO" :
+									   "-",
+			      json_string_value(json_object_get(v, "name")),
+			      json_string_value(json_object_get(v, "what")));
 		if (remedy)
 			(void)fprintf(out, "     %-18s %s\n", "", remedy);
 	}
@@ -205,5 +216,9 @@ static void show(const struct call *call, json_t *answer, FILE *out)
 
 static const struct option_row no_options[] = { { 0 } };
 
-const struct verb verb_doctor = { .name = "doctor", .summary = "what this host can isolate, and how to mend the rest",
-				  .options = no_options, .is_quiet = true, .run = run, .show = show };
+const struct verb verb_doctor = { .name = "doctor",
+				  .summary = "what this host can isolate, and how to mend the rest",
+				  .options = no_options,
+				  .is_quiet = true,
+				  .run = run,
+				  .show = show };

@@ -20,7 +20,8 @@ static int open_profile(struct exec *x, struct err *err)
 
 	if (profile_load(x->call->config, name, &x->profile, err) < 0)
 		return err->code == ERR_NOT_FOUND ? err_at(err, "/profile") : -1;
-	if (x->request->lang && profile_language(&x->profile, x->request->lang, &x->language, err) < 0)
+	if (x->request->lang &&
+	    profile_language(&x->profile, x->request->lang, &x->language, err) < 0)
 		return -1;
 	if (limits_lower(&x->request->limits, &x->profile.limits, &x->limits, err) < 0)
 		return -1;
@@ -32,7 +33,8 @@ static int open_profile(struct exec *x, struct err *err)
 
 static bool wants(const struct exec *x, const char *layer)
 {
-	char *const *sources[] = { x->call->config->require, x->profile.require, x->request->require };
+	char *const *sources[] = { x->call->config->require, x->profile.require,
+				   x->request->require };
 	size_t i, k;
 
 	for (i = 0; i < 3; i++)
@@ -49,7 +51,8 @@ static int make_stage(struct exec *x, struct err *err)
 
 	if (exec_inputs(x, &inputs, &count, err) < 0)
 		return -1;
-	if (stage_make(&x->session, inputs, count, x->request->files ? 0 : x->base_revision, &x->stage, err) < 0)
+	if (stage_make(&x->session, inputs, count, x->request->files ? 0 : x->base_revision,
+		       &x->stage, err) < 0)
 		return -1;
 	x->revision = x->base_revision;
 	x->staged_us = io_now_us();
@@ -88,7 +91,8 @@ static int open_stdin(struct exec *x, struct err *err)
 
 	if (r->stdin_text && r->stdin_text[0]) {
 		fd = memfd_create("stdin", MFD_CLOEXEC);
-		if (fd < 0 || io_write_all(fd, r->stdin_text, strlen(r->stdin_text)) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		if (fd < 0 || io_write_all(fd, r->stdin_text, strlen(r->stdin_text)) < 0 ||
+		    lseek(fd, 0, SEEK_SET) < 0)
 			return err_sys(err, ERR_INTERNAL, "hold the program's input");
 		x->run.stdin_fd = fd;
 	} else if (r->stdin_file) {
@@ -97,13 +101,15 @@ static int open_stdin(struct exec *x, struct err *err)
 			return err_sys(err, ERR_NOT_FOUND, "open '%.200s'", r->stdin_file);
 		x->run.stdin_fd = fd;
 	} else if (r->stdin_fd) {
-		if (fstat((int)r->stdin_fd, &st) < 0 || !(S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))) {
+		if (fstat((int)r->stdin_fd, &st) < 0 ||
+		    !(S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))) {
 			(void)err_set(err, ERR_REQUEST, "must be an open pipe");
 			return err_at(err, "/stdin_fd");
 		}
 		x->run.stdin_fd = (int)r->stdin_fd;
 		x->run.stdin_direct = true;
-	} else if (!x->call->is_request && fstat(0, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISREG(st.st_mode))) {
+	} else if (!x->call->is_request && fstat(0, &st) == 0 &&
+		   (S_ISFIFO(st.st_mode) || S_ISREG(st.st_mode))) {
 		x->run.stdin_fd = 0;
 		x->run.stdin_direct = S_ISFIFO(st.st_mode);
 	}
@@ -208,16 +214,19 @@ static int go(struct exec *x, struct err *err)
 
 	if (open_profile(x, err) < 0 || open_stdin(x, err) < 0 ||
 	    session_of_request(x->call, x->request->session, true, &x->session, err) < 0)
-		return err->code == ERR_NOT_FOUND && x->request->session ? err_at(err, "/session") : -1;
+		return err->code == ERR_NOT_FOUND && x->request->session ? err_at(err, "/session") :
+									   -1;
 	if (wants(x, "groups") && has_other_groups()) {
-		(void)err_set(err, ERR_ISOLATION, "the caller has supplementary groups, and \"groups\" is required");
+		(void)err_set(err, ERR_ISOLATION,
+			      "the caller has supplementary groups, and \"groups\" is required");
 		return err_hint(err, "a service account should have none: see sbx(1)");
 	}
 	if (govern_admit(x->call, &x->slot, &x->wait_ms, err) < 0 || make_stage(x, err) < 0)
 		return -1;
 	if (fstat(x->session.dir, &st) == 0)
 		x->cgroup.disk = st.st_dev;
-	if (cgroup_make(wants(x, "cgroup") ? "required" : cgroup, x->stage.exec, &x->limits, &x->cgroup, err) < 0)
+	if (cgroup_make(wants(x, "cgroup") ? "required" : cgroup, x->stage.exec, &x->limits,
+			&x->cgroup, err) < 0)
 		return -1;
 	if (exec_spec(x, err) < 0)
 		return -1;
@@ -237,7 +246,7 @@ int exec_run(struct call *call, const struct exec_request *request, json_t **ret
 	failed = go(&x, err);
 	if (failed == 0) {
 		*ret = exec_answer(&x);
-		x.session.is_new = false;	/* an answer names it: it stays, empty or not */
+		x.session.is_new = false; /* an answer names it: it stays, empty or not */
 	}
 	govern_run(call, &x, failed == 0 ? *ret : NULL, err);
 	done(&x);
@@ -276,7 +285,7 @@ int exec_document(struct call *call, json_t *request, json_t **ret, struct err *
 	struct exec_request x;
 	int failed;
 
-	call->is_request = false;	/* the verb may set what a caller's request may not */
+	call->is_request = false; /* the verb may set what a caller's request may not */
 	failed = exec_decode(call, request, &x, err);
 	call->is_request = was_request;
 	if (failed < 0)
@@ -331,7 +340,8 @@ static void show(const struct call *call, json_t *answer, FILE *out)
 	if (call->status == 124 || call->status == 137)
 		(void)fprintf(stderr, "%s: the run was ended: %s\n", call->program, status);
 	if (json_object_get(answer, "hint"))
-		(void)fprintf(stderr, "%s: %s\n", call->program, json_string_value(json_object_get(answer, "hint")));
+		(void)fprintf(stderr, "%s: %s\n", call->program,
+			      json_string_value(json_object_get(answer, "hint")));
 	json_array_foreach(json_object_get(answer, "files"), i, v)
 		if (isatty(STDERR_FILENO))
 			(void)fprintf(stderr, "%s: %s %s\n", call->program,
@@ -340,21 +350,28 @@ static void show(const struct call *call, json_t *answer, FILE *out)
 }
 
 static const struct option_row options[] = {
-	VERB_USER_OPTION, VERB_SESSION_OPTION,
-	{ 'l', "lang", "lang", OPTION_STRING, "LANG", "the language (default: by the file's name)" },
+	VERB_USER_OPTION,
+	VERB_SESSION_OPTION,
+	{ 'l', "lang", "lang", OPTION_STRING, "LANG",
+	  "the language (default: by the file's name)" },
 	{ 'c', "code", "code", OPTION_STRING, "CODE", "the code itself" },
 	{ 'p', "profile", "profile", OPTION_STRING, "NAME", "the profile" },
 	{ 0, "stdin", "stdin_file", OPTION_STRING, "FILE", "the program's input" },
 	{ 'a', "arg", "args", OPTION_LIST, "ARG", "an argument of the program; may be repeated" },
-	{ 'e', "env", "env", OPTION_MAP, "NAME=VALUE", "a variable of its environment; may be repeated" },
-	{ 'f', "file", "files", OPTION_LIST, "ID|NAME", "exactly these files of the session; may be repeated" },
-	{ 't', "wall", "limits/wall_ms", OPTION_DURATION, "TIME", "its time, as 10s, 500ms, 2m; a bare number is seconds" },
+	{ 'e', "env", "env", OPTION_MAP, "NAME=VALUE",
+	  "a variable of its environment; may be repeated" },
+	{ 'f', "file", "files", OPTION_LIST, "ID|NAME",
+	  "exactly these files of the session; may be repeated" },
+	{ 't', "wall", "limits/wall_ms", OPTION_DURATION, "TIME",
+	  "its time, as 10s, 500ms, 2m; a bare number is seconds" },
 	{ 0, "cpu", "limits/cpu_ms", OPTION_DURATION, "TIME", "its CPU time" },
 	{ 'm', "memory", "limits/memory_bytes", OPTION_SIZE, "SIZE", "its memory, as 256M" },
 	{ 0, "processes", "limits/processes", OPTION_INT, "N", "its processes and threads" },
 	{ 0, "scratch", "limits/scratch_bytes", OPTION_SIZE, "SIZE", "what it may write" },
-	{ 0, "commit", "commit", OPTION_STRING, "WHEN", "keep its files on success, always or never" },
-	{ 0, "missing", "missing", OPTION_STRING, "HOW", "a listed file that is not there: fail or skip" },
+	{ 0, "commit", "commit", OPTION_STRING, "WHEN",
+	  "keep its files on success, always or never" },
+	{ 0, "missing", "missing", OPTION_STRING, "HOW",
+	  "a listed file that is not there: fail or skip" },
 	{ 0, "require", "require", OPTION_LIST, "LAYER", "refuse to run without this layer" },
 	{ 0, "encoding", "encoding", OPTION_STRING, "HOW", "utf8, or base64 beside it" },
 	{ 0, "stream", "stream", OPTION_FLAG, NULL, "one JSON event a line while it runs" },

@@ -35,7 +35,8 @@ static const struct json_field fields[] = {
 };
 enum { FIELD_COUNT = sizeof(fields) / sizeof(fields[0]) };
 
-struct export {
+struct export
+{
 	struct call *call;
 	int out;
 	bool current;
@@ -55,17 +56,20 @@ static int put_json(struct export *e, const char *name, json_t *doc, struct err 
 	if (!text)
 		return err_set(err, ERR_INTERNAL, "describe the session: out of memory");
 	if (len > TAR_JSON_MAX) {
-		(void)err_set(err, ERR_LIMIT, "the revisions of the session take %lld bytes, and %lld can be imported",
-			      (long long)len, (long long)TAR_JSON_MAX);
+		(void)err_set(
+			err, ERR_LIMIT,
+			"the revisions of the session take %lld bytes, and %lld can be imported",
+			(long long)len, (long long)TAR_JSON_MAX);
 		return err_hint(err, "--current exports the newest revision only");
 	}
-	if (tar_put(e->out, name, len, text_now_ms()) < 0 || io_write_all(e->out, text, (size_t)len) < 0 ||
-	    tar_pad(e->out, len) < 0)
+	if (tar_put(e->out, name, len, text_now_ms()) < 0 ||
+	    io_write_all(e->out, text, (size_t)len) < 0 || tar_pad(e->out, len) < 0)
 		return cannot_write(err);
 	return 0;
 }
 
-static int put_file(struct export *e, const struct session *session, const struct entry *entry, struct err *err)
+static int put_file(struct export *e, const struct session *session, const struct entry *entry,
+		    struct err *err)
 {
 	AUTO_FD int fd = entry_open(session, entry, err);
 	int64_t left = entry->size;
@@ -82,7 +86,8 @@ static int put_file(struct export *e, const struct session *session, const struc
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return err_set(err, ERR_CORRUPT, "the stored file of '%s' is too short", entry->name);
+			return err_set(err, ERR_CORRUPT, "the stored file of '%s' is too short",
+				       entry->name);
 		if (io_write_all(e->out, buf, (size_t)n) < 0)
 			return cannot_write(err);
 		left -= n;
@@ -93,7 +98,8 @@ static int put_file(struct export *e, const struct session *session, const struc
 }
 
 /* Each revision is read twice, so that one at a time is in memory beside the document. */
-static int put_files(struct export *e, const struct session *session, int64_t from, int64_t to, struct err *err)
+static int put_files(struct export *e, const struct session *session, int64_t from, int64_t to,
+		     struct err *err)
 {
 	AUTO_JSON json_t *seen = json_object();
 	int64_t n;
@@ -120,7 +126,8 @@ static int put_files(struct export *e, const struct session *session, int64_t fr
 	return 0;
 }
 
-static json_t *revisions_of(const struct session *session, int64_t from, int64_t to, struct err *err)
+static json_t *revisions_of(const struct session *session, int64_t from, int64_t to,
+			    struct err *err)
 {
 	json_t *list = json_array();
 	int64_t n;
@@ -129,7 +136,7 @@ static json_t *revisions_of(const struct session *session, int64_t from, int64_t
 		struct revision r;
 
 		if (revision_load(session, n, &r, err) < 0) {
-			if (err->code == ERR_NOT_FOUND) {	/* an old one may have been removed */
+			if (err->code == ERR_NOT_FOUND) { /* an old one may have been removed */
 				memset(err, 0, sizeof(*err));
 				continue;
 			}
@@ -157,7 +164,9 @@ static int put_session(struct export *e, struct session *session, struct err *er
 	newest = revision_newest(session);
 	from = e->current && newest ? newest : 1;
 	json_t *list = revisions_of(session, from, newest, err);
-	AUTO_JSON json_t *doc = list ? json_pack("{s:i,s:s,s:o}", "v", 1, "session", session->id, "revisions", list) : NULL;
+	AUTO_JSON json_t *doc = list ? json_pack("{s:i,s:s,s:o}", "v", 1, "session", session->id,
+						 "revisions", list) :
+				       NULL;
 	(void)snprintf(name, sizeof(name), "sessions/%lld.json", (long long)++e->sessions);
 	done = doc ? put_json(e, name, doc, err) : -1;
 	if (done == 0)
@@ -187,7 +196,7 @@ static int put_user(struct export *e, struct err *err)
 		if (session_open(e->call, e->call->user, de->d_name, &session, err) < 0) {
 			if (err->code != ERR_NOT_FOUND)
 				return -1;
-			memset(err, 0, sizeof(*err));	/* removed meanwhile */
+			memset(err, 0, sizeof(*err)); /* removed meanwhile */
 			continue;
 		}
 		done = put_session(e, &session, err);
@@ -198,23 +207,26 @@ static int put_user(struct export *e, struct err *err)
 	return 0;
 }
 
-static int put_all(struct export *e, const struct request *r, struct session *session, struct err *err)
+static int put_all(struct export *e, const struct request *r, struct session *session,
+		   struct err *err)
 {
-	AUTO_JSON json_t *head = json_pack("{s:i,s:s,s:I,s:s}", "v", 1, "kind", "sbx-export", "created",
-					   (json_int_t)text_now_ms(), "user", e->call->user);
+	AUTO_JSON json_t *head = json_pack("{s:i,s:s,s:I,s:s}", "v", 1, "kind", "sbx-export",
+					   "created", (json_int_t)text_now_ms(), "user",
+					   e->call->user);
 
 	if (put_json(e, "sbx-export.json", head, err) < 0 ||
 	    (r->all ? put_user(e, err) : put_session(e, session, err)) < 0)
 		return -1;
-	AUTO_JSON json_t *end = json_pack("{s:i,s:I,s:I}", "v", 1, "sessions", (json_int_t)e->sessions, "files",
-					  (json_int_t)e->files);
+	AUTO_JSON json_t *end = json_pack("{s:i,s:I,s:I}", "v", 1, "sessions",
+					  (json_int_t)e->sessions, "files", (json_int_t)e->files);
 	if (put_json(e, "sbx-end.json", end, err) < 0)
 		return -1;
 	return tar_end(e->out) < 0 ? cannot_write(err) : 0;
 }
 
 /* A named output appears whole or not at all. */
-static int to_file(struct export *e, const struct request *r, struct session *session, struct err *err)
+static int to_file(struct export *e, const struct request *r, struct session *session,
+		   struct err *err)
 {
 	char tmp[4200];
 
@@ -235,12 +247,15 @@ static int to_file(struct export *e, const struct request *r, struct session *se
 static int check(const struct call *call, const struct request *r, struct err *err)
 {
 	if (r->all && r->session)
-		return call->is_request ? (err_set(err, ERR_REQUEST, "either a session or all"), err_at(err, "/all")) :
+		return call->is_request ? (err_set(err, ERR_REQUEST, "either a session or all"),
+					   err_at(err, "/all")) :
 					  err_set(err, ERR_USAGE, "either a session or --all");
 	if (call->is_json && !r->out)
-		return err_set(err, ERR_REQUEST, "out is needed: bytes and JSON cannot share the output");
+		return err_set(err, ERR_REQUEST,
+			       "out is needed: bytes and JSON cannot share the output");
 	if (!r->out && isatty(STDOUT_FILENO))
-		return err_set(err, ERR_USAGE, "an archive is nothing for a terminal: use -o, or redirect");
+		return err_set(err, ERR_USAGE,
+			       "an archive is nothing for a terminal: use -o, or redirect");
 	return 0;
 }
 
@@ -258,23 +273,29 @@ static int run(struct call *call, json_t *request, json_t **ret, struct err *err
 	e.current = r.current;
 	if (done == 0)
 		done = r.out && strcmp(r.out, "-") != 0 ? to_file(&e, &r, &session, err) :
-							    put_all(&e, &r, &session, err);
+							  put_all(&e, &r, &session, err);
 	call->is_done = !r.out || !strcmp(r.out, "-");
-	*ret = json_pack("{s:s,s:I,s:I,s:I}", "user", call->user, "sessions", (json_int_t)e.sessions, "files",
-			 (json_int_t)e.files, "bytes", (json_int_t)e.bytes);
+	*ret = json_pack("{s:s,s:I,s:I,s:I}", "user", call->user, "sessions",
+			 (json_int_t)e.sessions, "files", (json_int_t)e.files, "bytes",
+			 (json_int_t)e.bytes);
 	session_done(&session);
 	json_release(fields, FIELD_COUNT, &r);
 	return done;
 }
 
 static const struct option_row options[] = {
-	VERB_USER_OPTION, VERB_SESSION_OPTION,
+	VERB_USER_OPTION,
+	VERB_SESSION_OPTION,
 	{ 'a', "all", "all", OPTION_FLAG, NULL, "all sessions of the user" },
-	{ 'c', "current", "current", OPTION_FLAG, NULL, "only the newest revision of each session" },
+	{ 'c', "current", "current", OPTION_FLAG, NULL,
+	  "only the newest revision of each session" },
 	{ 'o', "out", "out", OPTION_STRING, "OUT", "write to this file instead of stdout" },
 	{ 0 },
 };
 
 const struct verb verb_export = {
-	.name = "export", .summary = "write sessions as one archive", .options = options, .run = run,
+	.name = "export",
+	.summary = "write sessions as one archive",
+	.options = options,
+	.run = run,
 };

@@ -101,7 +101,9 @@ static void drop_unborn(struct gc *gc, int user_dir, const char *id)
 
 static void visit_session(struct gc *gc, int user_dir, const char *user, const char *id)
 {
-	int64_t used = used_ms(user_dir, id), ttl = gc->ttl_ms ? gc->ttl_ms : ttl_of(user_dir, id, gc->call->config->session_ttl_ms);
+	int64_t used = used_ms(user_dir, id),
+		ttl = gc->ttl_ms ? gc->ttl_ms :
+				   ttl_of(user_dir, id, gc->call->config->session_ttl_ms);
 	AUTO_FD int dir = io_open_dir(user_dir, id);
 	struct session session = { .dir = dir };
 
@@ -123,7 +125,7 @@ static void finish_removal(int storage, int user_dir, const char *grave)
 	struct session session = { .user_dir = user_dir, .dir = -1 };
 	int64_t bytes;
 
-	(void)grave_empty(storage, user_dir, grave, &bytes);	/* what stays, the next gc finds */
+	(void)grave_empty(storage, user_dir, grave, &bytes); /* what stays, the next gc finds */
 	(void)usage_add(&session, -bytes, NULL);
 }
 
@@ -138,11 +140,11 @@ static void visit_user(struct gc *gc, int storage, const char *user)
 		if (id_is(de->d_name)) {
 			visit_session(gc, user_dir, user, de->d_name);
 		} else if (!strncmp(de->d_name, ".gone-", 6)) {
-			gc->graves++;	/* an erasure that was cut short */
+			gc->graves++; /* an erasure that was cut short */
 			if (!gc->dry_run)
 				finish_removal(storage, user_dir, de->d_name);
 		} else if (!strncmp(de->d_name, ".import-", 8)) {
-			gc->graves++;	/* an import that was cut short, unless it still goes on */
+			gc->graves++; /* an import that was cut short, unless it still goes on */
 			if (gc->dry_run || hidden_erase(storage, user_dir, de->d_name, true) == 1)
 				gc->graves--;
 		}
@@ -189,14 +191,17 @@ static int shrink(struct gc *gc, int storage, int64_t limit, struct err *err)
 
 	while (dir && (de = readdir(dir))) {
 		AUTO_FD int user_dir = de->d_name[0] == '.' ? -1 : io_open_dir(storage, de->d_name);
-		int inner = user_dir < 0 ? -1 : openat(user_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		int inner = user_dir < 0 ?
+				    -1 :
+				    openat(user_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		AUTO_DIR DIR *users = inner < 0 ? NULL : fdopendir(inner);
 
 		while (users && (in = readdir(users))) {
 			if (!id_is(in->d_name))
 				continue;
 			if (count == room) {
-				struct aged *more = realloc(list, (room = room ? room * 2 : 64) * sizeof(*list));
+				struct aged *more = realloc(list, (room = room ? room * 2 : 64) *
+									  sizeof(*list));
 
 				if (!more)
 					return err_sys(err, ERR_INTERNAL, "allocate");
@@ -204,7 +209,8 @@ static int shrink(struct gc *gc, int storage, int64_t limit, struct err *err)
 			}
 			list[count].used = used_ms(user_dir, in->d_name);
 			list[count].bytes = session_size(user_dir, in->d_name);
-			(void)snprintf(list[count].user, sizeof(list[count].user), "%.64s", de->d_name);
+			(void)snprintf(list[count].user, sizeof(list[count].user), "%.64s",
+				       de->d_name);
 			(void)snprintf(list[count].id, sizeof(list[count].id), "%.36s", in->d_name);
 			total += list[count++].bytes;
 		}
@@ -225,19 +231,25 @@ static int expire_state(struct gc *gc, struct err *err)
 	const struct config *c = gc->call->config;
 	int state = call_state(gc->call, err);
 
-	if (state < 0 || history_expire(state, c->history_ttl_days, gc->now_ms, gc->dry_run, &gc->months, err) < 0)
+	if (state < 0 || history_expire(state, c->history_ttl_days, gc->now_ms, gc->dry_run,
+					&gc->months, err) < 0)
 		return -1;
 	if (gc->dry_run || !c->audit || !c->audit_ttl_days)
 		return 0;
 	/* busy: a verification goes on, the next gc comes */
-	return audit_expire(state, c, gc->now_ms, &gc->audit_files, err) < 0 && err->code != ERR_BUSY ? -1 : 0;
+	return audit_expire(state, c, gc->now_ms, &gc->audit_files, err) < 0 &&
+			       err->code != ERR_BUSY ?
+		       -1 :
+		       0;
 }
 
 static int run_gc(struct call *call, json_t *request, json_t **ret, struct err *err)
 {
 	struct request r = { 0 };
 	int storage, done = json_decode(request, gc_fields, COUNT(gc_fields), &r, "", err);
-	struct gc gc = { .call = call, .ttl_ms = r.ttl_ms, .now_ms = text_now_ms(), .dry_run = r.dry_run };
+	struct gc gc = {
+		.call = call, .ttl_ms = r.ttl_ms, .now_ms = text_now_ms(), .dry_run = r.dry_run
+	};
 	int64_t limit = r.total_bytes ? r.total_bytes : call->config->storage_bytes;
 	struct dirent *de;
 
@@ -254,11 +266,13 @@ static int run_gc(struct call *call, json_t *request, json_t **ret, struct err *
 		return -1;
 	if (expire_state(&gc, err) < 0)
 		return -1;
-	*ret = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "sessions", (json_int_t)gc.sessions, "removed",
-			 (json_int_t)gc.removed, "in_use", (json_int_t)gc.in_use, "dead_runs", (json_int_t)gc.runs,
+	*ret = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "sessions",
+			 (json_int_t)gc.sessions, "removed", (json_int_t)gc.removed, "in_use",
+			 (json_int_t)gc.in_use, "dead_runs", (json_int_t)gc.runs,
 			 "unfinished_removals", (json_int_t)gc.graves, "cgroups",
-			 (json_int_t)(gc.dry_run ? 0 : cgroup_sweep()), "history_months", (json_int_t)gc.months,
-			 "audit_files", (json_int_t)gc.audit_files, "dry_run", gc.dry_run);
+			 (json_int_t)(gc.dry_run ? 0 : cgroup_sweep()), "history_months",
+			 (json_int_t)gc.months, "audit_files", (json_int_t)gc.audit_files,
+			 "dry_run", gc.dry_run);
 	return 0;
 }
 
@@ -297,16 +311,24 @@ static void show_fsck(const struct call *call, json_t *answer, FILE *out)
 
 static const struct option_row gc_options[] = {
 	{ 0, "ttl", "ttl_ms", OPTION_DURATION, "TIME", "remove sessions unused for so long" },
-	{ 0, "total", "total_bytes", OPTION_SIZE, "SIZE", "then the least recently used, until the store is below" },
+	{ 0, "total", "total_bytes", OPTION_SIZE, "SIZE",
+	  "then the least recently used, until the store is below" },
 	{ 'n', "dry-run", "dry_run", OPTION_FLAG, NULL, "only say what would be removed" },
 	{ 0 },
 };
 static const struct option_row fsck_options[] = {
-	{ 0, "repair", "repair", OPTION_FLAG, NULL, "rebuild the index, remove files no revision names" },
+	{ 0, "repair", "repair", OPTION_FLAG, NULL,
+	  "rebuild the index, remove files no revision names" },
 	{ 0 },
 };
 
-const struct verb verb_gc = { .name = "gc", .summary = "remove what has expired", .options = gc_options,
-			      .run = run_gc, .show = show_numbers };
-const struct verb verb_fsck = { .name = "fsck", .summary = "check the store, rebuild its index",
-				.options = fsck_options, .run = run_fsck, .show = show_fsck };
+const struct verb verb_gc = { .name = "gc",
+			      .summary = "remove what has expired",
+			      .options = gc_options,
+			      .run = run_gc,
+			      .show = show_numbers };
+const struct verb verb_fsck = { .name = "fsck",
+				.summary = "check the store, rebuild its index",
+				.options = fsck_options,
+				.run = run_fsck,
+				.show = show_fsck };

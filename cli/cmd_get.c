@@ -32,7 +32,7 @@ enum { FIELD_COUNT = sizeof(fields) / sizeof(fields[0]) };
 
 struct found {
 	struct session session;
-	struct revision revision;	/* with all */
+	struct revision revision; /* with all */
 	struct entry entry;
 	int fd;
 };
@@ -43,10 +43,11 @@ static int find_id(struct call *call, const char *id, struct found *f, struct er
 
 	if (index_find(call, id, user, where, err) < 0)
 		return -1;
-	if (strcmp(user, call->user) != 0)	/* somebody else's is as if it were not there */
+	if (strcmp(user, call->user) != 0) /* somebody else's is as if it were not there */
 		return err_set(err, ERR_NOT_FOUND, "no such file");
 	if (session_open(call, user, where, &f->session, err) < 0)
-		return err->code == ERR_NOT_FOUND ? err_set(err, ERR_NOT_FOUND, "no such file") : -1;
+		return err->code == ERR_NOT_FOUND ? err_set(err, ERR_NOT_FOUND, "no such file") :
+						    -1;
 	return entry_by_id(&f->session, id, &f->entry, err);
 }
 
@@ -128,13 +129,16 @@ static int run(struct call *call, json_t *request, json_t **ret, struct err *err
 	struct request r = { 0 };
 	int done = -1;
 
-	if (json_decode(request, fields, FIELD_COUNT, &r, "", err) == 0 && find(call, &r, &f, err) == 0) {
+	if (json_decode(request, fields, FIELD_COUNT, &r, "", err) == 0 &&
+	    find(call, &r, &f, err) == 0) {
 		bool is_file = r.out && strcmp(r.out, "-") != 0;
 
 		if (call->is_json && !r.out)
-			done = err_set(err, ERR_REQUEST, "out is needed: bytes and JSON cannot share the output");
+			done = err_set(err, ERR_REQUEST,
+				       "out is needed: bytes and JSON cannot share the output");
 		else
-			done = is_file ? to_file(&f, &r, err) : write_out(&f, &r, STDOUT_FILENO, err);
+			done = is_file ? to_file(&f, &r, err) :
+					 write_out(&f, &r, STDOUT_FILENO, err);
 		call->is_done = !is_file;
 		*ret = json_pack("{s:o,s:o,s:s,s:I}", "session", id_json(call, f.session.id), "id",
 				 r.all ? json_null() : id_json(call, f.entry.id), "name",
@@ -149,7 +153,8 @@ static int run(struct call *call, json_t *request, json_t **ret, struct err *err
 }
 
 static const struct option_row options[] = {
-	VERB_USER_OPTION, VERB_SESSION_OPTION,
+	VERB_USER_OPTION,
+	VERB_SESSION_OPTION,
 	{ 'o', "out", "out", OPTION_STRING, "OUT", "write to this file instead of stdout" },
 	{ 'n', "name", "name", OPTION_STRING, "NAME", "a name that looks like an id" },
 	{ 'r', "revision", "revision", OPTION_INT, "N", "as it was in an older revision" },
@@ -158,6 +163,10 @@ static const struct option_row options[] = {
 };
 
 const struct verb verb_get = {
-	.name = "get", .operands = "ID|NAME", .operand_member = "operands",
-	.summary = "bring back a file, or all as a tar", .options = options, .run = run,
+	.name = "get",
+	.operands = "ID|NAME",
+	.operand_member = "operands",
+	.summary = "bring back a file, or all as a tar",
+	.options = options,
+	.run = run,
 };

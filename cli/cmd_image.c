@@ -24,7 +24,12 @@ struct request {
 
 #define S(m, hi) JSON_FIELD(request, m, .kind = JSON_KIND_STRING, .min = 1, .max = (hi))
 static const struct json_field fields[] = {
-	VERB_FIELDS(request), S(action, 8), S(name, 64), S(mirror, 1000), S(suite, 64), S(from, 4000),
+	VERB_FIELDS(request),
+	S(action, 8),
+	S(name, 64),
+	S(mirror, 1000),
+	S(suite, 64),
+	S(from, 4000),
 	JSON_FIELD(request, locked, .kind = JSON_KIND_BOOL),
 	JSON_FIELD(request, operands, .kind = JSON_KIND_STRINGS, .max = 2),
 };
@@ -72,8 +77,8 @@ static void become(char *const *argv, int out)
 	_exit(127);
 }
 
-static int run_script(const struct request *r, const struct config *config, char **ret_text, int *ret_status,
-		      struct err *err)
+static int run_script(const struct request *r, const struct config *config, char **ret_text,
+		      int *ret_status, struct err *err)
 {
 	const char *argv[20] = { "bash", NULL };
 	char script[PATH_MAX];
@@ -122,7 +127,8 @@ static int tampered(const char *name, const char *text, struct err *err)
 	for (p = first ? first + 1 : ""; *p; p++)
 		n += *p == '\n';
 	first = first ? first + 1 : "";
-	(void)err_set(err, ERR_CORRUPT, "image '%s' is not as it was built: %zu paths differ, first: %.*s", name, n,
+	(void)err_set(err, ERR_CORRUPT,
+		      "image '%s' is not as it was built: %zu paths differ, first: %.*s", name, n,
 		      (int)(strcspn(first, "\n") > 200 ? 200 : strcspn(first, "\n")), first);
 	return err_hint(err, "build it again: 'sbx image build %s --locked'", name);
 }
@@ -137,10 +143,14 @@ static int act(const struct request *r, const struct config *config, json_t **re
 	if (!strcmp(r->action, "check") && status == DIFFERS)
 		return tampered(r->name, text, err);
 	if (status != 0) {
-		(void)err_set(err, status == 2 ? ERR_REQUEST : ERR_RUNTIME, "image %s '%s' failed (status %d)",
-			      r->action, r->name, status);
-		return err_hint(err, strcmp(r->action, "build") ? "the lines above say why" : "the lines above say why; an ordinary user needs mmdebstrap, uidmap, and a "
-				     "range in /etc/subuid and /etc/subgid");
+		(void)err_set(err, status == 2 ? ERR_REQUEST : ERR_RUNTIME,
+			      "image %s '%s' failed (status %d)", r->action, r->name, status);
+		return err_hint(
+			err,
+			strcmp(r->action, "build") ?
+				"the lines above say why" :
+				"the lines above say why; an ordinary user needs mmdebstrap, uidmap, and a "
+				"range in /etc/subuid and /etc/subgid");
 	}
 	if (!strcmp(r->action, "rm"))
 		*ret = json_pack("{s:s}", "removed", r->name);
@@ -152,7 +162,8 @@ static int act(const struct request *r, const struct config *config, json_t **re
 static int run(struct call *call, json_t *request, json_t **ret, struct err *err)
 {
 	struct request r = { 0 };
-	int done = json_decode(request, fields, FIELD_COUNT - (call->is_request ? 1 : 0), &r, "", err);
+	int done = json_decode(request, fields, FIELD_COUNT - (call->is_request ? 1 : 0), &r, "",
+			       err);
 
 	if (done == 0 && r.operands && r.operands[0]) {
 		free(r.action);
@@ -164,11 +175,13 @@ static int run(struct call *call, json_t *request, json_t **ret, struct err *err
 	}
 	if (done == 0 && (!r.action || !strcmp(r.action, "ls")))
 		done = list(call->config, ret);
-	else if (done == 0 && r.name && (!strcmp(r.action, "build") || !strcmp(r.action, "check") ||
-					 !strcmp(r.action, "rm")))
-		done = strspn(r.name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(r.name) && r.name[0] != '-' ?
-			act(&r, call->config, ret, err) :
-			err_set(err, ERR_REQUEST, "'%.64s' is no name of an image", r.name);
+	else if (done == 0 && r.name &&
+		 (!strcmp(r.action, "build") || !strcmp(r.action, "check") ||
+		  !strcmp(r.action, "rm")))
+		done = strspn(r.name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(r.name) &&
+				       r.name[0] != '-' ?
+			       act(&r, call->config, ret, err) :
+			       err_set(err, ERR_REQUEST, "'%.64s' is no name of an image", r.name);
 	else if (done == 0)
 		done = err_set(err, call->is_request ? ERR_REQUEST : ERR_USAGE,
 			       "ls, build NAME, check NAME or rm NAME");
@@ -178,7 +191,8 @@ static int run(struct call *call, json_t *request, json_t **ret, struct err *err
 
 static void show_row(json_t *v, FILE *out)
 {
-	(void)fprintf(out, "%-16s %s  %6lld packages %12lld bytes  %.16s\n", json_string_value(json_object_get(v, "name")),
+	(void)fprintf(out, "%-16s %s  %6lld packages %12lld bytes  %.16s\n",
+		      json_string_value(json_object_get(v, "name")),
 		      json_string_value(json_object_get(v, "built")),
 		      json_integer_value(json_object_get(v, "packages")),
 		      json_integer_value(json_object_get(v, "bytes")),
@@ -198,7 +212,8 @@ static void show(const struct call *call, json_t *answer, FILE *out)
 }
 
 static const struct option_row options[] = {
-	{ 0, "mirror", "mirror", OPTION_STRING, "URL", "where packages come from (default: this host's apt)" },
+	{ 0, "mirror", "mirror", OPTION_STRING, "URL",
+	  "where packages come from (default: this host's apt)" },
 	{ 0, "suite", "suite", OPTION_STRING, "NAME", "the release (default: this host's)" },
 	{ 0, "from", "from", OPTION_STRING, "DIR|TAR", "take this root instead of building one" },
 	{ 0, "locked", "locked", OPTION_FLAG, NULL, "the exact versions of NAME.lock" },
@@ -206,7 +221,12 @@ static const struct option_row options[] = {
 };
 
 const struct verb verb_image = {
-	.name = "image", .operands = "[ls | build NAME | check NAME | rm NAME]", .operand_member = "operands",
-	.summary = "root file systems for profiles: list, build, check, remove", .options = options,
-	.is_quiet = true, .run = run, .show = show,
+	.name = "image",
+	.operands = "[ls | build NAME | check NAME | rm NAME]",
+	.operand_member = "operands",
+	.summary = "root file systems for profiles: list, build, check, remove",
+	.options = options,
+	.is_quiet = true,
+	.run = run,
+	.show = show,
 };

@@ -32,7 +32,8 @@ static const struct json_field fields[] = {
 	JSON_FIELD(request, path, .kind = JSON_KIND_STRING, .min = 1, .max = 4000),
 	JSON_FIELD(request, fd, .kind = JSON_KIND_INT, .min = 3, .max = 1023),
 	JSON_FIELD(request, same_ids, .kind = JSON_KIND_BOOL),
-	JSON_FIELD(request, operands, .kind = JSON_KIND_STRINGS, .max = 1),	/* of the shell form: the last */
+	JSON_FIELD(request, operands, .kind = JSON_KIND_STRINGS,
+		   .max = 1), /* of the shell form: the last */
 };
 enum { FIELD_COUNT = sizeof(fields) / sizeof(fields[0]), TRIES = 8, SESSIONS_MAX = 100000 };
 
@@ -42,7 +43,7 @@ struct import {
 	int in, user_dir, hidden;
 	char hidden_name[48];
 	struct mime mime;
-	json_t *sessions;	/* rows of the answer */
+	json_t *sessions; /* rows of the answer */
 	int64_t files;
 };
 
@@ -72,7 +73,7 @@ struct incoming {
 	struct session session;
 	struct revision *revisions;
 	size_t count;
-	json_t *kept;	/* id of the archive -> index into entries */
+	json_t *kept; /* id of the archive -> index into entries */
 	struct entry *entries;
 	size_t entry_count;
 };
@@ -111,12 +112,14 @@ static int take_revisions(struct incoming *in, json_t *doc, struct err *err)
 }
 
 /* Of a file with several names or states all must say the same of its bytes. */
-static int check_again(const struct incoming *in, const struct entry *e, json_t *at, struct err *err)
+static int check_again(const struct incoming *in, const struct entry *e, json_t *at,
+		       struct err *err)
 {
 	const struct entry *first = &in->entries[json_integer_value(at)];
 
-	return first->size == e->size && !strcmp(first->sha256, e->sha256) ? 0 :
-	       bad(err, "a file is told in two ways");
+	return first->size == e->size && !strcmp(first->sha256, e->sha256) ?
+		       0 :
+		       bad(err, "a file is told in two ways");
 }
 
 static bool is_free(struct call *call, const char *id, struct err *err)
@@ -130,7 +133,8 @@ static bool is_free(struct call *call, const char *id, struct err *err)
 }
 
 /* The bytes of one file, checked and stored; *ret is the entry that it has here. */
-static int take_file(struct incoming *in, const struct entry *from, struct entry *ret, struct err *err)
+static int take_file(struct incoming *in, const struct entry *from, struct entry *ret,
+		     struct err *err)
 {
 	struct import *m = in->import;
 	struct tar_entry e;
@@ -183,15 +187,18 @@ static int take_files(struct incoming *in, struct err *err)
 			if (at)
 				continue;
 			if (in->entry_count == room) {
-				struct entry *more = realloc(in->entries, (room = room ? room * 2 : 64) * sizeof(*more));
+				struct entry *more =
+					realloc(in->entries,
+						(room = room ? room * 2 : 64) * sizeof(*more));
 
 				if (!more)
 					return err_sys(err, ERR_INTERNAL, "allocate");
 				in->entries = more;
 			}
 			memset(&in->entries[in->entry_count], 0, sizeof(*in->entries));
-			(void)json_object_set_new(in->kept, e->id, json_integer((json_int_t)in->entry_count));
-			in->entry_count++;	/* counted first: its name is freed whatever happens */
+			(void)json_object_set_new(in->kept, e->id,
+						  json_integer((json_int_t)in->entry_count));
+			in->entry_count++; /* counted first: its name is freed whatever happens */
 			if (take_file(in, e, &in->entries[in->entry_count - 1], err) < 0)
 				return -1;
 		}
@@ -219,7 +226,8 @@ static int commit(struct incoming *in, struct err *err)
 
 		for (k = 0; k < r->count; k++) {
 			struct entry *e = &r->entries[k];
-			const struct entry *here = &in->entries[json_integer_value(json_object_get(in->kept, e->id))];
+			const struct entry *here =
+				&in->entries[json_integer_value(json_object_get(in->kept, e->id))];
 			char id[ID_SIZE];
 
 			memcpy(e->id, here->id, sizeof(e->id));
@@ -266,7 +274,8 @@ static int take_session(struct import *m, json_t *doc, struct err *err)
 
 	if (!said || !id_parse(said, from))
 		return bad(err, "a session has no id");
-	if (sessions_there(m->user_dir) + (int64_t)json_array_size(m->sessions) >= m->call->config->user_sessions ||
+	if (sessions_there(m->user_dir) + (int64_t)json_array_size(m->sessions) >=
+		    m->call->config->user_sessions ||
 	    json_array_size(m->sessions) >= SESSIONS_MAX)
 		return err_set(err, ERR_QUOTA, "user_sessions: more than %lld sessions",
 			       (long long)m->call->config->user_sessions);
@@ -282,8 +291,10 @@ static int take_session(struct import *m, json_t *doc, struct err *err)
 	if (done == 0)
 		done = commit(&in, err);
 	if (done == 0)
-		(void)json_array_append_new(m->sessions, json_pack("{s:s,s:s,s:I,s:I}", "from", from, "id", id, "revision",
-			(json_int_t)in.count, "files", (json_int_t)in.entry_count));
+		(void)json_array_append_new(m->sessions,
+					    json_pack("{s:s,s:s,s:I,s:I}", "from", from, "id", id,
+						      "revision", (json_int_t)in.count, "files",
+						      (json_int_t)in.entry_count));
 	incoming_done(&in);
 	return done;
 }
@@ -294,7 +305,8 @@ static int take_end(struct import *m, json_t *doc, struct err *err)
 {
 	struct tar_entry e;
 
-	if (json_integer_value(json_object_get(doc, "sessions")) != (json_int_t)json_array_size(m->sessions) ||
+	if (json_integer_value(json_object_get(doc, "sessions")) !=
+		    (json_int_t)json_array_size(m->sessions) ||
 	    json_integer_value(json_object_get(doc, "files")) != (json_int_t)m->files)
 		return bad(err, "its end counts something else");
 	return tar_next(m->in, &e, err) == 0 ? 0 : bad(err, "something stands behind its end");
@@ -316,7 +328,8 @@ static int take_archive(struct import *m, struct err *err)
 		AUTO_JSON json_t *doc = NULL;
 
 		more = tar_next(m->in, &e, err);
-		(void)snprintf(want, sizeof(want), "sessions/%zu.json", json_array_size(m->sessions) + 1);
+		(void)snprintf(want, sizeof(want), "sessions/%zu.json",
+			       json_array_size(m->sessions) + 1);
 		if (more < 0)
 			return -1;
 		if (more == 0 || (strcmp(e.name, want) != 0 && strcmp(e.name, "sbx-end.json") != 0))
@@ -336,7 +349,8 @@ static void undo_reveal(struct import *m, size_t count)
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		const char *id = json_string_value(json_object_get(json_array_get(m->sessions, i), "id"));
+		const char *id =
+			json_string_value(json_object_get(json_array_get(m->sessions, i), "id"));
 
 		(void)renameat(m->user_dir, id, m->hidden, id);
 	}
@@ -354,8 +368,9 @@ static int reveal(struct import *m, struct err *err)
 
 		if (renameat2(m->hidden, id, m->user_dir, id, RENAME_NOREPLACE) == 0)
 			continue;
-		(void)(errno == EEXIST ? err_set(err, ERR_REQUEST, "session %s is there already", id) :
-					 err_sys(err, ERR_STORAGE, "show session %s", id));
+		(void)(errno == EEXIST ?
+			       err_set(err, ERR_REQUEST, "session %s is there already", id) :
+			       err_sys(err, ERR_STORAGE, "show session %s", id));
 		undo_reveal(m, i);
 		return -1;
 	}
@@ -377,7 +392,8 @@ static int make_hidden(struct import *m, struct err *err)
 		if (mkdirat(m->user_dir, m->hidden_name, 0700) < 0)
 			break;
 		m->hidden = io_open_dir(m->user_dir, m->hidden_name);
-		if (m->hidden >= 0 && flock(m->hidden, LOCK_EX | LOCK_NB) == 0 && fstat(m->hidden, &mine) == 0 &&
+		if (m->hidden >= 0 && flock(m->hidden, LOCK_EX | LOCK_NB) == 0 &&
+		    fstat(m->hidden, &mine) == 0 &&
 		    fstatat(m->user_dir, m->hidden_name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    mine.st_ino == there.st_ino)
 			return 0;
@@ -426,19 +442,27 @@ static int open_archive(struct call *call, const struct request *r, int *ret, st
 	const char *path = r->path ? r->path : r->operands ? r->operands[0] : NULL;
 
 	if (call->is_request && !r->path == !r->fd)
-		return err_set(err, ERR_REQUEST, "either path or fd is needed"), err_at(err, "/path");
-	*ret = r->fd ? (int)r->fd : !path || !strcmp(path, "-") ? STDIN_FILENO :
-						open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	return *ret < 0 ? err_sys(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_REQUEST, "open '%.200s'", path) : 0;
+		return err_set(err, ERR_REQUEST, "either path or fd is needed"),
+		       err_at(err, "/path");
+	*ret = r->fd                       ? (int)r->fd :
+	       !path || !strcmp(path, "-") ? STDIN_FILENO :
+					     open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	return *ret < 0 ? err_sys(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_REQUEST,
+				  "open '%.200s'", path) :
+			  0;
 }
 
 static int run(struct call *call, json_t *request, json_t **ret, struct err *err)
 {
 	AUTO_JSON json_t *sessions = json_array();
-	struct import m = { .call = call, .in = -1, .hidden = -1, .mime = { .config = call->config },
+	struct import m = { .call = call,
+			    .in = -1,
+			    .hidden = -1,
+			    .mime = { .config = call->config },
 			    .sessions = sessions };
 	struct request r = { 0 };
-	int done = json_decode(request, fields, FIELD_COUNT - (call->is_request ? 1 : 0), &r, "", err);
+	int done = json_decode(request, fields, FIELD_COUNT - (call->is_request ? 1 : 0), &r, "",
+			       err);
 	json_t *v;
 	size_t i;
 
@@ -451,7 +475,9 @@ static int run(struct call *call, json_t *request, json_t **ret, struct err *err
 	if (m.in > STDIN_FILENO && !r.fd)
 		(void)close(m.in);
 	json_array_foreach(sessions, i, v)
-		(void)json_object_set_new(v, "id", id_json(call, json_string_value(json_object_get(v, "id"))));
+		(void)json_object_set_new(v, "id",
+					  id_json(call,
+						  json_string_value(json_object_get(v, "id"))));
 	if (done == 0)
 		*ret = json_pack("{s:s,s:O}", "user", call->user, "sessions", sessions);
 	json_release(fields, FIELD_COUNT, &r);
@@ -465,7 +491,8 @@ static void show(const struct call *call, json_t *answer, FILE *out)
 
 	(void)call;
 	json_array_foreach(json_object_get(answer, "sessions"), i, v)
-		(void)fprintf(out, "%s  revision %lld, %lld files, was %s\n", json_string_value(json_object_get(v, "id")),
+		(void)fprintf(out, "%s  revision %lld, %lld files, was %s\n",
+			      json_string_value(json_object_get(v, "id")),
 			      (long long)json_integer_value(json_object_get(v, "revision")),
 			      (long long)json_integer_value(json_object_get(v, "files")),
 			      json_string_value(json_object_get(v, "from")));
@@ -473,11 +500,17 @@ static void show(const struct call *call, json_t *answer, FILE *out)
 
 static const struct option_row options[] = {
 	VERB_USER_OPTION,
-	{ 0, "same-ids", "same_ids", OPTION_FLAG, NULL, "sessions and files keep their ids, if those are free" },
+	{ 0, "same-ids", "same_ids", OPTION_FLAG, NULL,
+	  "sessions and files keep their ids, if those are free" },
 	{ 0 },
 };
 
 const struct verb verb_import = {
-	.name = "import", .operands = "[FILE]", .operand_member = "operands",
-	.summary = "take the sessions of an archive", .options = options, .run = run, .show = show,
+	.name = "import",
+	.operands = "[FILE]",
+	.operand_member = "operands",
+	.summary = "take the sessions of an archive",
+	.options = options,
+	.run = run,
+	.show = show,
 };

@@ -3,8 +3,8 @@
  * libs: what code of a profile can import, as the language itself tells it inside the jail; and the
  * layers that the operator adds to a profile.
  */
-#include "libs.h"
 #include "layers.h"
+#include "libs.h"
 #include "view.h"
 
 #include "cleanup.h"
@@ -23,7 +23,13 @@ struct request {
 #define S(m, hi) JSON_FIELD(request, m, .kind = JSON_KIND_STRING, .min = 1, .max = (hi))
 static const struct json_field fields[] = {
 	VERB_FIELDS(request),
-	S(action, 8), S(profile, 64), S(lang, 32), S(name, 255), S(wheel, 4000), S(npm, 4000), S(deb, 4000),
+	S(action, 8),
+	S(profile, 64),
+	S(lang, 32),
+	S(name, 255),
+	S(wheel, 4000),
+	S(npm, 4000),
+	S(deb, 4000),
 	JSON_FIELD(request, operands, .kind = JSON_KIND_STRINGS, .max = 3),
 };
 enum { FIELD_COUNT = sizeof(fields) / sizeof(fields[0]) };
@@ -59,9 +65,12 @@ static const char *const listers[][2] = {
 	  "  }\n"
 	  "};\n"
 	  "for (const d of ['/usr/share/nodejs', '/usr/lib/nodejs', '/usr/lib/x86_64-linux-gnu/nodejs', '/node_modules']) list(d, '');\n" },
-	{ "r", "p <- installed.packages(); cat(paste(p[, 'Package'], p[, 'Version'], p[, 'Package'], sep = '\\t'), sep = '\\n')\n" },
-	{ "ruby", "Gem::Specification.each { |s| puts [s.name, s.version, s.name.tr('-', '/')].join(\"\\t\") }\n" },
-	{ "php", "<?php foreach (get_loaded_extensions() as $e) echo $e, \"\\t\", phpversion($e), \"\\t\", $e, \"\\n\";\n" },
+	{ "r",
+	  "p <- installed.packages(); cat(paste(p[, 'Package'], p[, 'Version'], p[, 'Package'], sep = '\\t'), sep = '\\n')\n" },
+	{ "ruby",
+	  "Gem::Specification.each { |s| puts [s.name, s.version, s.name.tr('-', '/')].join(\"\\t\") }\n" },
+	{ "php",
+	  "<?php foreach (get_loaded_extensions() as $e) echo $e, \"\\t\", phpversion($e), \"\\t\", $e, \"\\n\";\n" },
 };
 
 static const char *lister(const char *lang)
@@ -91,27 +100,32 @@ static json_t *to_list(char *text)
 	AUTO_FREE char **lines = calloc(max, sizeof(*lines));
 	if (!lines)
 		return list;
-	for (line = strtok_r(text, "\n", &rest); line && n < max; line = strtok_r(NULL, "\n", &rest))
+	for (line = strtok_r(text, "\n", &rest); line && n < max;
+	     line = strtok_r(NULL, "\n", &rest))
 		lines[n++] = line;
 	qsort(lines, n, sizeof(*lines), by_name);
 	for (i = 0; i < n; i++) {
-		char *version = strchr(lines[i], '\t'), *import = version ? strchr(version + 1, '\t') : NULL;
+		char *version = strchr(lines[i], '\t'),
+		     *import = version ? strchr(version + 1, '\t') : NULL;
 
 		if (!import)
 			continue;
 		*version++ = 0;
 		*import++ = 0;
-		(void)json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "name", lines[i], "version", version,
-							    "import", import));
+		(void)json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "name", lines[i],
+							    "version", version, "import", import));
 	}
 	return list;
 }
 
-static int ask(struct call *call, const char *profile, const char *lang, json_t **ret, struct err *err)
+static int ask(struct call *call, const char *profile, const char *lang, json_t **ret,
+	       struct err *err)
 {
 	char never[] = "never";
-	struct exec_request r = { .lang = (char *)(uintptr_t)lang, .code = (char *)(uintptr_t)lister(lang),
-				  .profile = (char *)(uintptr_t)profile, .commit = never };
+	struct exec_request r = { .lang = (char *)(uintptr_t)lang,
+				  .code = (char *)(uintptr_t)lister(lang),
+				  .profile = (char *)(uintptr_t)profile,
+				  .commit = never };
 	AUTO_JSON json_t *answer = NULL;
 
 	if (exec_aside(call, &r, &answer, err) < 0)
@@ -130,7 +144,8 @@ static bool is_file(const char *path)
 	return path && access(path, X_OK) == 0;
 }
 
-bool libs_has_language(struct call *call, const struct profile *profile, const struct language *language)
+bool libs_has_language(struct call *call, const struct profile *profile,
+		       const struct language *language)
 {
 	char version[64];
 
@@ -161,7 +176,8 @@ int libs_list(struct call *call, const char *name, const char *only, json_t **re
 
 		if (done < 0 || !lister(lang) || (only && strcmp(lang, language.name) != 0))
 			continue;
-		if (profile_language(&profile, lang, &one, err) == 0 && libs_has_language(call, &profile, &one)) {
+		if (profile_language(&profile, lang, &one, err) == 0 &&
+		    libs_has_language(call, &profile, &one)) {
 			done = ask(call, name, lang, &list, err);
 			if (done == 0)
 				(void)json_object_set_new(all, lang, list);
@@ -178,8 +194,8 @@ int libs_list(struct call *call, const char *name, const char *only, json_t **re
 }
 
 /* --- layers -------------------------------------------------------------------------------------- */
-static int put_layers(const struct config *config, const char *profile, bool is_checking, json_t *list,
-		      struct err *err)
+static int put_layers(const struct config *config, const char *profile, bool is_checking,
+		      json_t *list, struct err *err)
 {
 	struct layer *layers;
 	size_t count, i;
@@ -222,11 +238,15 @@ static void name_layers(json_t *all, json_t *layers)
 	json_object_foreach(all, lang, list)
 		json_array_foreach(list, i, row)
 			json_array_foreach(layers, k, layer)
-				if (is_of_layer(lang, json_string_value(json_object_get(row, "name")), layer))
-					(void)json_object_set(row, "layer", json_object_get(layer, "layer"));
+				if (is_of_layer(lang,
+						json_string_value(json_object_get(row, "name")),
+						layer))
+					(void)json_object_set(row, "layer",
+							      json_object_get(layer, "layer"));
 }
 
-static int run_list(struct call *call, const struct request *r, const char *profile, json_t **ret, struct err *err)
+static int run_list(struct call *call, const struct request *r, const char *profile, json_t **ret,
+		    struct err *err)
 {
 	json_t *layers = json_array(), *all = NULL;
 
@@ -265,13 +285,20 @@ static int run_add(struct call *call, const struct request *r, json_t **ret, str
 	if (!r->wheel + !r->npm + !r->deb != 2 || !r->profile)
 		return err_set(err, call->is_request ? ERR_REQUEST : ERR_USAGE,
 			       "a profile, and one of wheel, npm or deb, are needed");
-	return layer_add(call, r->profile, r->wheel ? "wheel" : r->npm ? "npm" : "deb",
-			 r->wheel ? r->wheel : r->npm ? r->npm : r->deb, ret, err);
+	return layer_add(call, r->profile,
+			 r->wheel ? "wheel" :
+			 r->npm   ? "npm" :
+				    "deb",
+			 r->wheel ? r->wheel :
+			 r->npm   ? r->npm :
+				    r->deb,
+			 ret, err);
 }
 
 static bool is_action(const char *word)
 {
-	return !strcmp(word, "add") || !strcmp(word, "rm") || !strcmp(word, "check") || !strcmp(word, "ls");
+	return !strcmp(word, "add") || !strcmp(word, "rm") || !strcmp(word, "check") ||
+	       !strcmp(word, "ls");
 }
 
 /* [ACTION] [PROFILE [NAME]] */
@@ -292,14 +319,16 @@ static int take_operands(struct request *r, struct err *err)
 static int run(struct call *call, json_t *request, json_t **ret, struct err *err)
 {
 	struct request r = { 0 };
-	int done = json_decode(request, fields, FIELD_COUNT - (call->is_request ? 1 : 0), &r, "", err);
+	int done = json_decode(request, fields, FIELD_COUNT - (call->is_request ? 1 : 0), &r, "",
+			       err);
 	const char *action;
 
 	if (done == 0)
 		done = take_operands(&r, err);
 	action = r.action ? r.action : "ls";
 	if (done == 0 && strcmp(action, "add") != 0 && (r.wheel || r.npm || r.deb))
-		done = err_set(err, call->is_request ? ERR_REQUEST : ERR_USAGE, "a package is there to add");
+		done = err_set(err, call->is_request ? ERR_REQUEST : ERR_USAGE,
+			       "a package is there to add");
 	if (done < 0) {
 		;
 	} else if (!strcmp(action, "ls")) {
@@ -320,8 +349,10 @@ static int run(struct call *call, json_t *request, json_t **ret, struct err *err
 
 static void show_layer(json_t *v, FILE *out)
 {
-	(void)fprintf(out, "%-11s %-32s %-20s %s\n", "layer", json_string_value(json_object_get(v, "name")),
-		      json_string_value(json_object_get(v, "version")), json_string_value(json_object_get(v, "layer")));
+	(void)fprintf(out, "%-11s %-32s %-20s %s\n", "layer",
+		      json_string_value(json_object_get(v, "name")),
+		      json_string_value(json_object_get(v, "version")),
+		      json_string_value(json_object_get(v, "layer")));
 }
 
 static void show(const struct call *call, json_t *answer, FILE *out)
@@ -354,7 +385,11 @@ static const struct option_row options[] = {
 };
 
 const struct verb verb_libs = {
-	.name = "libs", .operands = "[PROFILE | add PROFILE | check [PROFILE] | rm PROFILE NAME]", .operand_member = "operands",
-	.summary = "the libraries that code of a profile can import: list, add, check, remove", .options = options,
-	.run = run, .show = show,
+	.name = "libs",
+	.operands = "[PROFILE | add PROFILE | check [PROFILE] | rm PROFILE NAME]",
+	.operand_member = "operands",
+	.summary = "the libraries that code of a profile can import: list, add, check, remove",
+	.options = options,
+	.run = run,
+	.show = show,
 };

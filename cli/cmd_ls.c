@@ -47,8 +47,9 @@ static int run_ls(struct call *call, json_t *request, json_t **ret, struct err *
 
 		for (i = 0; i < rev.count; i++)
 			(void)json_array_append_new(list, listing_entry(call, &rev.entries[i]));
-		*ret = json_pack("{s:s,s:o,s:I,s:o}", "user", session.user, "session", id_json(call, session.id),
-				 "revision", (json_int_t)rev.number, "files", list);
+		*ret = json_pack("{s:s,s:o,s:I,s:o}", "user", session.user, "session",
+				 id_json(call, session.id), "revision", (json_int_t)rev.number,
+				 "files", list);
 		done = 0;
 	}
 	revision_done(&rev);
@@ -79,9 +80,12 @@ static json_t *describe(struct call *call, const char *id)
 	    revision_load(&session, 0, &rev, NULL) == 0) {
 		for (i = 0; i < rev.count; i++)
 			bytes += rev.entries[i].size;
-		v = json_pack("{s:o,s:I,s:I,s:I,s:s}", "session", id_json(call, session.id), "revision",
-			      (json_int_t)rev.number, "files", (json_int_t)rev.count, "bytes", (json_int_t)bytes,
-			      "used", text_time((int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000, time));
+		v = json_pack("{s:o,s:I,s:I,s:I,s:s}", "session", id_json(call, session.id),
+			      "revision", (json_int_t)rev.number, "files", (json_int_t)rev.count,
+			      "bytes", (json_int_t)bytes, "used",
+			      text_time((int64_t)st.st_mtim.tv_sec * 1000 +
+						st.st_mtim.tv_nsec / 1000000,
+					time));
 		revision_done(&rev);
 	}
 	session_done(&session);
@@ -138,7 +142,8 @@ static int stat_id(struct call *call, const char *id, json_t **ret, struct err *
 	if (strcmp(user, call->user) != 0)
 		return err_set(err, ERR_NOT_FOUND, "no such file");
 	if (session_open(call, user, where, &session, err) < 0)
-		return err->code == ERR_NOT_FOUND ? err_set(err, ERR_NOT_FOUND, "no such file") : -1;
+		return err->code == ERR_NOT_FOUND ? err_set(err, ERR_NOT_FOUND, "no such file") :
+						    -1;
 	done = entry_by_id(&session, id, &entry, err);
 	if (done == 0) {
 		*ret = listing_entry(call, &entry);
@@ -157,7 +162,8 @@ static int run_stat(struct call *call, json_t *request, json_t **ret, struct err
 	const char *id = r.id ? r.id : r.operands ? r.operands[0] : NULL;
 
 	if (done == 0)
-		done = id ? stat_id(call, id, ret, err) : (err_set(err, ERR_REQUEST, "an id is needed"), err_at(err, "/id"));
+		done = id ? stat_id(call, id, ret, err) :
+			    (err_set(err, ERR_REQUEST, "an id is needed"), err_at(err, "/id"));
 	json_release(stat_fields, COUNT(stat_fields), &r);
 	return done;
 }
@@ -177,21 +183,33 @@ static void show_stat(const struct call *call, json_t *answer, FILE *out)
 }
 
 static const struct option_row ls_options[] = {
-	VERB_USER_OPTION, VERB_SESSION_OPTION,
+	VERB_USER_OPTION,
+	VERB_SESSION_OPTION,
 	{ 'r', "revision", "revision", OPTION_INT, "N", "an older revision" },
 	{ 0 },
 };
 static const struct option_row user_options[] = { VERB_USER_OPTION, { 0 } };
 
 const struct verb verb_ls = {
-	.name = "ls", .summary = "list the files of a session", .options = ls_options, .run = run_ls, .show = show_ls,
+	.name = "ls",
+	.summary = "list the files of a session",
+	.options = ls_options,
+	.run = run_ls,
+	.show = show_ls,
 };
 const struct verb verb_sessions = {
-	.name = "sessions", .summary = "list the sessions of a user", .options = user_options,
-	.run = run_sessions, .show = show_sessions,
+	.name = "sessions",
+	.summary = "list the sessions of a user",
+	.options = user_options,
+	.run = run_sessions,
+	.show = show_sessions,
 };
 const struct verb verb_stat = {
-	.name = "stat", .operands = "ID", .operand_member = "operands",
-	.summary = "tell about one file by its id alone", .options = user_options, .run = run_stat,
+	.name = "stat",
+	.operands = "ID",
+	.operand_member = "operands",
+	.summary = "tell about one file by its id alone",
+	.options = user_options,
+	.run = run_stat,
 	.show = show_stat,
 };

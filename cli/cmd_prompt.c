@@ -25,12 +25,28 @@ struct request {
 
 #define S(m, hi) JSON_FIELD(request, m, .kind = JSON_KIND_STRING, .min = 1, .max = (hi))
 static const struct json_field fields[] = {
-	VERB_FIELDS(request), S(profile, 64), S(lang, 8), S(part, 16),
+	VERB_FIELDS(request),
+	S(profile, 64),
+	S(lang, 8),
+	S(part, 16),
 	JSON_FIELD(request, operands, .kind = JSON_KIND_STRINGS, .max = 1),
 };
 enum { FIELD_COUNT = sizeof(fields) / sizeof(fields[0]) };
 
-enum word { TOOL, SYSTEM, NO_NETWORK, FILES, PERSIST, ARTIFACTS, PLOTS, LIBRARIES, NO_LIBRARIES, LIMITS, HTML, WORDS };
+enum word {
+	TOOL,
+	SYSTEM,
+	NO_NETWORK,
+	FILES,
+	PERSIST,
+	ARTIFACTS,
+	PLOTS,
+	LIBRARIES,
+	NO_LIBRARIES,
+	LIMITS,
+	HTML,
+	WORDS
+};
 
 /* English, Portuguese. */
 static const char *const words[WORDS][2] = {
@@ -68,7 +84,8 @@ static const char *const words[WORDS][2] = {
 			"(vendas_2024.xlsx, relatorio.pdf); repetir o nome cria uma nova versão do arquivo." },
 	[PLOTS] = { "With matplotlib, plt.show() saves each open figure as plot_N.png.\n",
 		    "Com matplotlib, plt.show() salva cada figura aberta como plot_N.png.\n" },
-	[LIBRARIES] = { "Python libraries: {list}; do not count on others.", "Bibliotecas Python: {list}; não conte com outras." },
+	[LIBRARIES] = { "Python libraries: {list}; do not count on others.",
+			"Bibliotecas Python: {list}; não conte com outras." },
 	[NO_LIBRARIES] = { "Only each language's own standard library is there.",
 			   "Só existe a biblioteca padrão de cada linguagem." },
 	[LIMITS] = { "Limits of a run: %.4g s of time, %.4g s of CPU, %lld MiB of memory, %lld processes and threads, "
@@ -81,10 +98,12 @@ static const char *const words[WORDS][2] = {
 
 /* What is worth telling, by what one imports; of the rest sbx libs tells. */
 static const char *const worth[] = {
-	"numpy", "pandas", "scipy", "sklearn", "statsmodels", "sympy", "networkx", "matplotlib", "seaborn", "plotly",
-	"PIL", "openpyxl", "xlsxwriter", "xlrd", "odf", "docx", "pptx", "reportlab", "pypdf", "pdfminer", "lxml",
-	"bs4", "html5lib", "requests", "sqlalchemy", "psycopg2", "yaml", "toml", "jsonlines", "tqdm", "rich",
-	"tabulate", "dateutil", "jinja2", "markdown", "IPython", "cv2", "skimage", "polars", "pyarrow", "numba",
+	"numpy",      "pandas",   "scipy",    "sklearn",    "statsmodels", "sympy",      "networkx",
+	"matplotlib", "seaborn",  "plotly",   "PIL",        "openpyxl",    "xlsxwriter", "xlrd",
+	"odf",        "docx",     "pptx",     "reportlab",  "pypdf",       "pdfminer",   "lxml",
+	"bs4",        "html5lib", "requests", "sqlalchemy", "psycopg2",    "yaml",       "toml",
+	"jsonlines",  "tqdm",     "rich",     "tabulate",   "dateutil",    "jinja2",     "markdown",
+	"IPython",    "cv2",      "skimage",  "polars",     "pyarrow",     "numba",
 };
 
 struct fill {
@@ -114,7 +133,7 @@ static char *replace(const char *template, const struct fill *fills, size_t coun
 			(void)fputs(fills[i].text ? fills[i].text : "", f);
 			template += strlen(fills[i].name) + 2;
 		} else {
-			(void)fputc(*template++, f);	/* a brace of its own */
+			(void)fputc(*template ++, f); /* a brace of its own */
 		}
 	}
 	if (f)
@@ -122,7 +141,8 @@ static char *replace(const char *template, const struct fill *fills, size_t coun
 	return out;
 }
 
-static char *languages_text(struct call *call, const struct profile *p, bool *ret_html, bool *ret_python)
+static char *languages_text(struct call *call, const struct profile *p, bool *ret_html,
+			    bool *ret_python)
 {
 	const char *name;
 	char *out = NULL;
@@ -139,7 +159,8 @@ static char *languages_text(struct call *call, const struct profile *p, bool *re
 			continue;
 		if (libs_has_language(call, p, &language)) {
 			language_version(call, p, &language, version, sizeof(version));
-			(void)fprintf(f, "%s%s%s%s", n++ ? ", " : "", name, version[0] ? " " : "", version);
+			(void)fprintf(f, "%s%s%s%s", n++ ? ", " : "", name, version[0] ? " " : "",
+				      version);
 			*ret_html = *ret_html || !strcmp(name, "html");
 			*ret_python = *ret_python || !strcmp(name, "python");
 		}
@@ -251,7 +272,8 @@ static char *find_template(const char *profile, const char *lang)
 	return NULL;
 }
 
-static int build(struct call *call, const struct profile *p, int lang, json_t **ret, struct err *err)
+static int build(struct call *call, const struct profile *p, int lang, json_t **ret,
+		 struct err *err)
 {
 	static const char *const codes[] = { "en", "pt" };
 	AUTO_JSON json_t *libraries = NULL;
@@ -267,7 +289,9 @@ static int build(struct call *call, const struct profile *p, int lang, json_t **
 	fills[n++] = (struct fill){ "profile", strdup(p->name) };
 	fills[n++] = (struct fill){ "prompt", strdup(p->prompt ? p->prompt : "") };
 	fills[n++] = (struct fill){ "languages", languages };
-	fills[n++] = (struct fill){ "libraries", libraries_text(json_object_get(libraries, "python"), lang, &plots) };
+	fills[n++] = (struct fill){
+		"libraries", libraries_text(json_object_get(libraries, "python"), lang, &plots)
+	};
 	fills[n++] = (struct fill){ "limits", limits_text(&p->limits, lang) };
 	fills[n++] = (struct fill){ "network", strdup(words[NO_NETWORK][lang]) };
 	fills[n++] = (struct fill){ "files", strdup(words[FILES][lang]) };
@@ -281,7 +305,8 @@ static int build(struct call *call, const struct profile *p, int lang, json_t **
 	AUTO_FREE char *system = replace(own ? own : words[SYSTEM][lang], fills, n);
 	*ret = json_pack("{s:s,s:s,s:o,s:o,s:b}", "profile", p->name, "lang", codes[lang], "tool",
 			 json_text(tool ? tool : "", tool ? strlen(tool) : 0), "system",
-			 json_text(system ? system : "", system ? strlen(system) : 0), "own_template", own != NULL);
+			 json_text(system ? system : "", system ? strlen(system) : 0),
+			 "own_template", own != NULL);
 	for (i = 0; i < n; i++)
 		free(fills[i].text);
 	return 0;
@@ -291,15 +316,20 @@ static int run(struct call *call, json_t *request, json_t **ret, struct err *err
 {
 	struct request r = { 0 };
 	struct profile p;
-	int lang = 0, done = json_decode(request, fields, FIELD_COUNT - (call->is_request ? 1 : 0), &r, "", err);
-	const char *name = r.profile ? r.profile : r.operands && r.operands[0] ? r.operands[0] : call->config->profile;
+	int lang = 0, done = json_decode(request, fields, FIELD_COUNT - (call->is_request ? 1 : 0),
+					 &r, "", err);
+	const char *name = r.profile                   ? r.profile :
+			   r.operands && r.operands[0] ? r.operands[0] :
+							 call->config->profile;
 
 	if (done == 0 && r.lang && !strcmp(r.lang, "pt"))
 		lang = 1;
 	else if (done == 0 && r.lang && strcmp(r.lang, "en") != 0)
-		done = (err_set(err, ERR_REQUEST, "must be \"en\" or \"pt\""), err_at(err, "/lang"));
+		done = (err_set(err, ERR_REQUEST, "must be \"en\" or \"pt\""),
+			err_at(err, "/lang"));
 	if (done == 0 && r.part && strcmp(r.part, "tool") != 0 && strcmp(r.part, "system") != 0)
-		done = (err_set(err, ERR_REQUEST, "must be \"tool\" or \"system\""), err_at(err, "/part"));
+		done = (err_set(err, ERR_REQUEST, "must be \"tool\" or \"system\""),
+			err_at(err, "/part"));
 	if (done == 0)
 		done = profile_load(call->config, name, &p, err);
 	if (done == 0) {
@@ -318,7 +348,8 @@ static void show(const struct call *call, json_t *answer, FILE *out)
 	const char *tool = json_string_value(json_object_get(answer, "tool"));
 
 	(void)call;
-	(void)fprintf(out, "%s%s%s", system ? system : "", system && tool ? "\n" : "", tool ? tool : "");
+	(void)fprintf(out, "%s%s%s", system ? system : "", system && tool ? "\n" : "",
+		      tool ? tool : "");
 }
 
 static const struct option_row options[] = {
@@ -330,6 +361,11 @@ static const struct option_row options[] = {
 };
 
 const struct verb verb_prompt = {
-	.name = "prompt", .operands = "[PROFILE]", .operand_member = "operands",
-	.summary = "the tool description and system text for a model", .options = options, .run = run, .show = show,
+	.name = "prompt",
+	.operands = "[PROFILE]",
+	.operand_member = "operands",
+	.summary = "the tool description and system text for a model",
+	.options = options,
+	.run = run,
+	.show = show,
 };

@@ -37,7 +37,7 @@ struct sample {
 struct look {
 	struct call *call;
 	json_t *list;
-	struct sample *samples;		/* or NULL */
+	struct sample *samples; /* or NULL */
 	size_t count;
 };
 
@@ -68,12 +68,14 @@ static int add(const struct running *r, void *arg)
 	json_t *v;
 
 	if (running_use(r, &use) < 0)
-		return 0;	/* it has just ended */
-	v = json_pack("{s:o,s:o,s:s,s:s,s:i,s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:s}", "exec_id", id_json(look->call, r->exec),
-		      "session", id_json(look->call, r->session), "user", r->user, "lang", r->lang, "pid", (int)r->pid,
-		      "started", text_time(r->started_ms, time), "wall_ms", (json_int_t)(age > 0 ? age : 0), "cpu_ms",
-		      (json_int_t)(use.cpu_us / 1000), "memory_bytes", (json_int_t)use.memory_bytes, "swap_bytes",
-		      (json_int_t)use.swap_bytes, "processes", (json_int_t)use.tasks, "limits", limits_json(&r->limits),
+		return 0; /* it has just ended */
+	v = json_pack("{s:o,s:o,s:s,s:s,s:i,s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:s}", "exec_id",
+		      id_json(look->call, r->exec), "session", id_json(look->call, r->session),
+		      "user", r->user, "lang", r->lang, "pid", (int)r->pid, "started",
+		      text_time(r->started_ms, time), "wall_ms", (json_int_t)(age > 0 ? age : 0),
+		      "cpu_ms", (json_int_t)(use.cpu_us / 1000), "memory_bytes",
+		      (json_int_t)use.memory_bytes, "swap_bytes", (json_int_t)use.swap_bytes,
+		      "processes", (json_int_t)use.tasks, "limits", limits_json(&r->limits),
 		      "counted_by", use.is_cgroup ? "cgroup" : "proc");
 	if (use.is_cgroup)
 		(void)json_object_set_new(v, "cgroup_limits", limits_json(&use.set));
@@ -123,17 +125,20 @@ static void show_ps(const struct call *call, json_t *answer, FILE *out)
 	size_t i;
 
 	(void)call;
-	(void)fprintf(out, "%-36s %-10s %8s %14s %5s %11s %8s\n", "EXEC", "LANG", "PID", "TIME/LIMIT", "CPU", "MEMORY",
-		      "TASKS");
+	(void)fprintf(out, "%-36s %-10s %8s %14s %5s %11s %8s\n", "EXEC", "LANG", "PID",
+		      "TIME/LIMIT", "CPU", "MEMORY", "TASKS");
 	json_array_foreach(json_object_get(answer, "running"), i, v) {
-		json_t *limits = json_object_get(v, "limits"), *share = json_object_get(v, "cpu_percent");
+		json_t *limits = json_object_get(v, "limits"),
+		       *share = json_object_get(v, "cpu_percent");
 		char text[48], lang[32];
 
 		text_clean(json_string_value(json_object_get(v, "lang")), lang, sizeof(lang));
-		(void)snprintf(text, sizeof(text), "%.1f/%.1fs", (double)number(v, "wall_ms") / 1000,
+		(void)snprintf(text, sizeof(text), "%.1f/%.1fs",
+			       (double)number(v, "wall_ms") / 1000,
 			       (double)number(limits, "wall_ms") / 1000);
-		(void)fprintf(out, "%-36s %-10s %8" PRId64 " %14s ", json_string_value(json_object_get(v, "exec_id")),
-			      lang, number(v, "pid"), text);
+		(void)fprintf(out, "%-36s %-10s %8" PRId64 " %14s ",
+			      json_string_value(json_object_get(v, "exec_id")), lang,
+			      number(v, "pid"), text);
 		if (share)
 			(void)fprintf(out, "%4" PRId64 "%% ", (int64_t)json_integer_value(share));
 		else
@@ -187,7 +192,7 @@ static int run_top(struct call *call, json_t *request, json_t **ret, struct err 
 		*ret = NULL;
 		pause_ms(r.interval_ms);
 		if (look.count > SAMPLES_MAX / 2)
-			look.count = 0;	/* mostly of runs that are long gone */
+			look.count = 0; /* mostly of runs that are long gone */
 		if (list(&look, ret, err) < 0)
 			return -1;
 		if (call->is_json || i + 1 == r.count)
@@ -250,7 +255,8 @@ static int end_run(struct call *call, const char *id, json_t *ended, struct err 
 		return err_sys(err, ERR_INTERNAL, "end the run '%.60s'", id);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	bool gone = poll(&p, 1, END_MS) == 1;
-	return json_array_append_new(ended, json_pack("{s:o,s:b}", "exec_id", id_json(call, exec), "ended", gone));
+	return json_array_append_new(ended, json_pack("{s:o,s:b}", "exec_id", id_json(call, exec),
+						      "ended", gone));
 }
 
 static int run_kill(struct call *call, json_t *request, json_t **ret, struct err *err)
@@ -285,15 +291,26 @@ static void show_kill(const struct call *call, json_t *answer, FILE *out)
 static const struct option_row ps_options[] = { VERB_USER_OPTION, { 0 } };
 static const struct option_row top_options[] = {
 	VERB_USER_OPTION,
-	{ 0, "interval", "interval_ms", OPTION_DURATION, "TIME", "between two looks (default: 1s)" },
+	{ 0, "interval", "interval_ms", OPTION_DURATION, "TIME",
+	  "between two looks (default: 1s)" },
 	{ 0, "count", "count", OPTION_INT, "N", "stop after so many looks" },
 	{ 0 },
 };
 
-const struct verb verb_ps = { .name = "ps", .summary = "what runs now, with what it uses", .options = ps_options,
-			      .run = run_ps, .show = show_ps };
-const struct verb verb_top = { .name = "top", .summary = "watch what runs", .options = top_options, .run = run_top,
+const struct verb verb_ps = { .name = "ps",
+			      .summary = "what runs now, with what it uses",
+			      .options = ps_options,
+			      .run = run_ps,
+			      .show = show_ps };
+const struct verb verb_top = { .name = "top",
+			       .summary = "watch what runs",
+			       .options = top_options,
+			       .run = run_top,
 			       .show = show_ps };
-const struct verb verb_kill = { .name = "kill", .operands = "EXEC...", .operand_member = "execs",
-				.summary = "end a run, and nothing else", .options = ps_options, .run = run_kill,
+const struct verb verb_kill = { .name = "kill",
+				.operands = "EXEC...",
+				.operand_member = "execs",
+				.summary = "end a run, and nothing else",
+				.options = ps_options,
+				.run = run_kill,
 				.show = show_kill };

@@ -23,9 +23,18 @@ struct request {
 #define S(m, lo, hi) JSON_FIELD(request, m, .kind = JSON_KIND_STRING, .min = (lo), .max = (hi))
 #define N(m, lo, hi) JSON_FIELD(request, m, .kind = JSON_KIND_INT, .min = (lo), .max = (hi))
 static const struct json_field fields[] = {
-	VERB_FIELDS(request), S(session, 1, 64), S(profile, 1, 64), S(code, 0, CODE_MAX), S(page, 1, 1000),
-	S(name, 1, 200), S(scale, 1, 8), N(width, 1, SIDE_MAX), N(height, 1, SIDE_MAX), N(wait_ms, 0, WAIT_MAX),
-	JSON_FIELD(request, png, .kind = JSON_KIND_BOOL), JSON_FIELD(request, pdf, .kind = JSON_KIND_BOOL),
+	VERB_FIELDS(request),
+	S(session, 1, 64),
+	S(profile, 1, 64),
+	S(code, 0, CODE_MAX),
+	S(page, 1, 1000),
+	S(name, 1, 200),
+	S(scale, 1, 8),
+	N(width, 1, SIDE_MAX),
+	N(height, 1, SIDE_MAX),
+	N(wait_ms, 0, WAIT_MAX),
+	JSON_FIELD(request, png, .kind = JSON_KIND_BOOL),
+	JSON_FIELD(request, pdf, .kind = JSON_KIND_BOOL),
 	{ .name = "static", .kind = JSON_KIND_BOOL, .offset = offsetof(struct request, is_static) },
 	JSON_FIELD(request, full_page, .kind = JSON_KIND_BOOL),
 	JSON_FIELD(request, operands, .kind = JSON_KIND_STRINGS, .max = 1),
@@ -91,13 +100,15 @@ static int take_operand(struct request *r, struct err *err)
 	r->code = fd < 0 ? NULL : io_read_all(fd, CODE_MAX, &len);
 	if (!r->code)
 		return err_sys(err, ERR_REQUEST, "read '%.200s'", path);
-	return strlen(r->code) == len ? 0 : err_set(err, ERR_REQUEST, "'%.200s' has NUL bytes", path);
+	return strlen(r->code) == len ? 0 :
+					err_set(err, ERR_REQUEST, "'%.200s' has NUL bytes", path);
 }
 
 static int check(struct call *call, const struct request *r, struct err *err)
 {
 	if (!r->code == !r->page) {
-		(void)err_set(err, call->is_request ? ERR_REQUEST : ERR_USAGE, "one page is needed: a file, code or page");
+		(void)err_set(err, call->is_request ? ERR_REQUEST : ERR_USAGE,
+			      "one page is needed: a file, code or page");
 		return err_at(err, "/code");
 	}
 	if (r->scale && strspn(r->scale, "0123456789.") != strlen(r->scale)) {
@@ -111,11 +122,13 @@ static int run(struct call *call, json_t *request, json_t **ret, struct err *err
 {
 	AUTO_JSON json_t *doc = NULL;
 	struct request r = { 0 };
-	int done = json_decode(request, fields, FIELD_COUNT - (call->is_request ? 1 : 0), &r, "", err);
+	int done = json_decode(request, fields, FIELD_COUNT - (call->is_request ? 1 : 0), &r, "",
+			       err);
 
 	if (done == 0 && take_operand(&r, err) == 0 && check(call, &r, err) == 0)
-		doc = json_pack("{s:s,s:s,s:s,s:o,s:s*}", "lang", "html", "profile", r.profile ? r.profile : "browser",
-				"code", r.code ? r.code : "", "args", arguments(&r), "session", r.session);
+		doc = json_pack("{s:s,s:s,s:s,s:o,s:s*}", "lang", "html", "profile",
+				r.profile ? r.profile : "browser", "code", r.code ? r.code : "",
+				"args", arguments(&r), "session", r.session);
 	json_release(fields, FIELD_COUNT, &r);
 	if (!doc)
 		return err->code ? -1 : err_set(err, ERR_REQUEST, "the page is no UTF-8");
@@ -132,21 +145,29 @@ static void show(const struct call *call, json_t *answer, FILE *out)
 }
 
 static const struct option_row options[] = {
-	VERB_USER_OPTION, VERB_SESSION_OPTION,
+	VERB_USER_OPTION,
+	VERB_SESSION_OPTION,
 	{ 'p', "profile", "profile", OPTION_STRING, "NAME", "the profile (default: browser)" },
 	{ 0, "png", "png", OPTION_FLAG, NULL, "a picture (default: picture and PDF)" },
 	{ 0, "pdf", "pdf", OPTION_FLAG, NULL, "a PDF" },
 	{ 0, "static", "static", OPTION_FLAG, NULL, "one file without scripts, safe to show" },
-	{ 0, "full-page", "full_page", OPTION_FLAG, NULL, "all of the page, not only the first screen" },
+	{ 0, "full-page", "full_page", OPTION_FLAG, NULL,
+	  "all of the page, not only the first screen" },
 	{ 0, "width", "width", OPTION_INT, "PIXELS", "of the window (default: 1280)" },
 	{ 0, "height", "height", OPTION_INT, "PIXELS", "of the window (default: 800)" },
-	{ 0, "scale", "scale", OPTION_STRING, "N", "device pixels for each of the page (default: 1)" },
+	{ 0, "scale", "scale", OPTION_STRING, "N",
+	  "device pixels for each of the page (default: 1)" },
 	{ 0, "wait", "wait_ms", OPTION_DURATION, "TIME", "of the page's own clock (default: 3s)" },
 	{ 0, "name", "name", OPTION_STRING, "NAME", "of the results (default: page)" },
 	{ 0 },
 };
 
 const struct verb verb_render = {
-	.name = "render", .operands = "FILE", .operand_member = "operands",
-	.summary = "turn a page into a picture, a PDF or one safe file", .options = options, .run = run, .show = show,
+	.name = "render",
+	.operands = "FILE",
+	.operand_member = "operands",
+	.summary = "turn a page into a picture, a PDF or one safe file",
+	.options = options,
+	.run = run,
+	.show = show,
 };

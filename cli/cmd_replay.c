@@ -6,8 +6,8 @@
  */
 #include "cleanup.h"
 #include "config.h"
-#include "hash.h"
 #include "exec.h"
+#include "hash.h"
 #include "history.h"
 #include "io.h"
 #include "receipt.h"
@@ -29,7 +29,9 @@ static const struct json_field fields[] = {
 	VERB_FIELDS(request),
 	JSON_FIELD(request, exec, .kind = JSON_KIND_STRINGS, .required = true, .max = 1),
 	JSON_FIELD(request, code, .kind = JSON_KIND_STRING, .max = CODE_MAX),
-	{ .name = "stdin", .kind = JSON_KIND_STRING, .max = STDIN_MAX,
+	{ .name = "stdin",
+	  .kind = JSON_KIND_STRING,
+	  .max = STDIN_MAX,
 	  .offset = offsetof(struct request, stdin_text) },
 	JSON_FIELD(request, env, .kind = JSON_KIND_MAP, .max = 64),
 	JSON_FIELD(request, keep, .kind = JSON_KIND_BOOL),
@@ -71,8 +73,10 @@ static int take_text(json_t *run, const char *name, const char *given, json_t *d
 	char hash_name[32];
 
 	(void)snprintf(hash_name, sizeof(hash_name), "%s_sha256", name);
-	if (given && json_is_string(json_object_get(run, hash_name)) && !has_hash(run, hash_name, given)) {
-		(void)err_set(err, ERR_REQUEST, "is not the %s of that run: its hash is another", name);
+	if (given && json_is_string(json_object_get(run, hash_name)) &&
+	    !has_hash(run, hash_name, given)) {
+		(void)err_set(err, ERR_REQUEST, "is not the %s of that run: its hash is another",
+			      name);
 		return err_at(err, "/%s", name);
 	}
 	if (given)
@@ -104,7 +108,8 @@ static json_t *env_of(json_t *list)
 static int take_env(json_t *run, char *const *given, json_t *doc, struct err *err)
 {
 	const char *want = json_string_value(json_object_get(run, "env_sha256"));
-	AUTO_JSON json_t *list = given ? json_from_strings(given) : json_incref(json_object_get(run, "env"));
+	AUTO_JSON json_t *list = given ? json_from_strings(given) :
+					 json_incref(json_object_get(run, "env"));
 	char hash[HASH_SIZE];
 
 	if (!want && !given)
@@ -112,8 +117,9 @@ static int take_env(json_t *run, char *const *given, json_t *doc, struct err *er
 	if (list)
 		receipt_hash(list, hash);
 	if (!want || !list || strcmp(hash, want) != 0) {
-		(void)err_set(err, ERR_REQUEST, list ? "is not the environment of that run: its hash is another" :
-						       "the receipt has only the hash of the environment");
+		(void)err_set(err, ERR_REQUEST,
+			      list ? "is not the environment of that run: its hash is another" :
+				     "the receipt has only the hash of the environment");
 		return err_at(err, "/env");
 	}
 	return json_object_set_new(doc, "env", env_of(list));
@@ -121,8 +127,8 @@ static int take_env(json_t *run, char *const *given, json_t *doc, struct err *er
 
 static void add_file(json_t *files, const char *id, const char *name, bool read_only)
 {
-	(void)json_array_append_new(files, json_pack("{s:s,s:s,s:b}", "id", id, "name", name, "read_only",
-						     read_only));
+	(void)json_array_append_new(files, json_pack("{s:s,s:s,s:b}", "id", id, "name", name,
+						     "read_only", read_only));
 }
 
 /* The inputs as the receipt lists them; of very many, the revision that they all are of. */
@@ -142,7 +148,8 @@ static int take_files(struct call *call, json_t *run, json_t *doc, struct err *e
 		const char *name = json_string_value(json_object_get(v, "name"));
 
 		if (!id || !name)
-			return err_set(err, ERR_CORRUPT, "the receipt lists an input without id or name");
+			return err_set(err, ERR_CORRUPT,
+				       "the receipt lists an input without id or name");
 		add_file(files, id, name, json_is_true(json_object_get(v, "read_only")));
 	}
 	if (count <= (json_int_t)json_array_size(inputs))
@@ -150,24 +157,28 @@ static int take_files(struct call *call, json_t *run, json_t *doc, struct err *e
 	(void)json_array_clear(files);
 	if (session_open(call, call->user, where ? where : "", &session, err) < 0)
 		return -1;
-	done = revision_load(&session, json_integer_value(json_object_get(run, "base_revision")), &r, err);
+	done = revision_load(&session, json_integer_value(json_object_get(run, "base_revision")),
+			     &r, err);
 	session_done(&session);
 	if (done < 0)
 		return -1;
 	for (i = 0; i < r.count; i++)
 		add_file(files, r.entries[i].id, r.entries[i].name, r.entries[i].read_only);
-	done = (json_int_t)r.count == count ? 0 :
-	       err_set(err, ERR_NOT_FOUND, "the receipt lists %zu of %lld inputs, and the revision has others",
-		       json_array_size(inputs), (long long)count);
+	done = (json_int_t)r.count == count ?
+		       0 :
+		       err_set(err, ERR_NOT_FOUND,
+			       "the receipt lists %zu of %lld inputs, and the revision has others",
+			       json_array_size(inputs), (long long)count);
 	revision_done(&r);
 	return done;
 }
 
-static int make_request(struct call *call, json_t *run, const struct request *r, json_t *doc, struct err *err)
+static int make_request(struct call *call, json_t *run, const struct request *r, json_t *doc,
+			struct err *err)
 {
 	static const char *const same[][2] = {
-		{ "lang", "lang" }, { "profile", "profile" }, { "args", "args" }, { "command", "argv" },
-		{ "limits_asked", "limits" },
+		{ "lang", "lang" },    { "profile", "profile" },     { "args", "args" },
+		{ "command", "argv" }, { "limits_asked", "limits" },
 	};
 	size_t i;
 
@@ -178,7 +189,8 @@ static int make_request(struct call *call, json_t *run, const struct request *r,
 			(void)json_object_set(doc, same[i][1], v);
 	}
 	(void)json_object_set_new(doc, "commit", json_string("always"));
-	if (take_text(run, "code", r->code, doc, err) < 0 || take_text(run, "stdin", r->stdin_text, doc, err) < 0 ||
+	if (take_text(run, "code", r->code, doc, err) < 0 ||
+	    take_text(run, "stdin", r->stdin_text, doc, err) < 0 ||
 	    take_env(run, r->env, doc, err) < 0)
 		return -1;
 	return take_files(call, run, doc, err);
@@ -198,11 +210,13 @@ static const char *judge(struct verdict *v, bool is_known, bool is_same)
 	return !is_known ? "unknown" : is_same ? "same" : "different";
 }
 
-static void compare_member(struct verdict *v, json_t *was, json_t *is, const char *member, const char *name)
+static void compare_member(struct verdict *v, json_t *was, json_t *is, const char *member,
+			   const char *name)
 {
 	json_t *a = json_object_get(was, member), *b = json_object_get(is, member);
 
-	(void)json_object_set_new(v->rows, name, json_string(judge(v, a && b, a && b && json_equal(a, b))));
+	(void)json_object_set_new(v->rows, name,
+				  json_string(judge(v, a && b, a && b && json_equal(a, b))));
 }
 
 static json_t *file_named(json_t *files, const char *name)
@@ -223,12 +237,16 @@ static void compare_file(struct verdict *v, json_t *was, json_t *is, bool is_kno
 {
 	json_t *name = json_object_get(was ? was : is, "name");
 	json_t *a = json_object_get(was, "sha256"), *b = json_object_get(is, "sha256");
-	bool is_same = was && is && json_equal(json_object_get(was, "change"), json_object_get(is, "change")) &&
+	bool is_same = was && is &&
+		       json_equal(json_object_get(was, "change"), json_object_get(is, "change")) &&
 		       (a == b || (a && b && json_equal(a, b)));
 
-	(void)json_array_append_new(v->files, json_pack("{s:O,s:s,s:O?,s:O?}", "name", name, "result",
-		is_known && !was ? (v->different++, "new") : is_known && !is ? (v->different++, "missing") :
-		judge(v, is_known, is_same), "was", a, "is", b));
+	(void)json_array_append_new(v->files,
+				    json_pack("{s:O,s:s,s:O?,s:O?}", "name", name, "result",
+					      is_known && !was ? (v->different++, "new") :
+					      is_known && !is  ? (v->different++, "missing") :
+								 judge(v, is_known, is_same),
+					      "was", a, "is", b));
 }
 
 /* Files of a run that was not committed were never kept: of those nothing is known but the name. */
@@ -254,11 +272,13 @@ static void compare_files(struct verdict *v, json_t *was, json_t *is)
 static json_t *compare(json_t *was, json_t *is, json_t *answer)
 {
 	static const char *const members[][2] = {
-		{ "status", "status" }, { "exit_code", "exit_code" }, { "signal", "signal" },
-		{ "stdout_sha256", "stdout" }, { "stderr_sha256", "stderr" },
+		{ "status", "status" },        { "exit_code", "exit_code" },
+		{ "signal", "signal" },        { "stdout_sha256", "stdout" },
+		{ "stderr_sha256", "stderr" },
 	};
 	static const char *const around[] = { "profile_sha256", "lang_version" };
-	struct verdict v = { .rows = json_object(), .files = json_array() }, other = { .rows = json_object() };
+	struct verdict v = { .rows = json_object(), .files = json_array() },
+		       other = { .rows = json_object() };
 	size_t i;
 
 	for (i = 0; i < sizeof(members) / sizeof(members[0]); i++)
@@ -269,8 +289,8 @@ static json_t *compare(json_t *was, json_t *is, json_t *answer)
 		compare_member(&other, was, is, around[i], around[i]);
 	return json_pack("{s:b,s:I,s:I,s:O,s:O,s:o,s:o,s:o}", "same", v.different == 0, "different",
 			 (json_int_t)v.different, "unknown", (json_int_t)v.unknown, "exec_id",
-			 json_object_get(was, "exec_id"), "replay", answer, "results", v.rows, "files", v.files,
-			 "around", other.rows);
+			 json_object_get(was, "exec_id"), "replay", answer, "results", v.rows,
+			 "files", v.files, "around", other.rows);
 }
 
 static int go(struct call *call, const struct request *r, json_t **ret, struct err *err)
@@ -289,7 +309,8 @@ static int go(struct call *call, const struct request *r, json_t **ret, struct e
 		(void)err_set(err, ERR_REQUEST, "is no id");
 		return err_at(err, "/exec/0");
 	}
-	if (history_find(state, call->user, id, &was, err) < 0 || make_request(call, was, r, doc, err) < 0)
+	if (history_find(state, call->user, id, &was, err) < 0 ||
+	    make_request(call, was, r, doc, err) < 0)
 		return -1;
 	call->is_request = true;
 	call->id_short = false;
@@ -303,7 +324,8 @@ static int go(struct call *call, const struct request *r, json_t **ret, struct e
 	call->id_short = was_short;
 	if (done < 0)
 		return -1;
-	done = history_find(state, call->user, json_string_value(json_object_get(answer, "exec_id")), &is, err);
+	done = history_find(state, call->user,
+			    json_string_value(json_object_get(answer, "exec_id")), &is, err);
 	if (!r->keep)
 		exec_forget_session(call, answer);
 	if (done < 0)
@@ -316,7 +338,8 @@ static int go(struct call *call, const struct request *r, json_t **ret, struct e
 static int run(struct call *call, json_t *request, json_t **ret, struct err *err)
 {
 	struct request r = { 0 };
-	int done = json_decode(request, fields, FIELD_COUNT - (call->is_request ? SHELL_FIELDS : 0), &r, "", err);
+	int done = json_decode(request, fields, FIELD_COUNT - (call->is_request ? SHELL_FIELDS : 0),
+			       &r, "", err);
 
 	if (done == 0)
 		done = read_text(r.file, CODE_MAX, &r.code, err);
@@ -350,13 +373,20 @@ static void show(const struct call *call, json_t *answer, FILE *out)
 static const struct option_row options[] = {
 	VERB_USER_OPTION,
 	{ 'c', "code", "file", OPTION_STRING, "FILE", "the code, when only its hash was kept" },
-	{ 0, "stdin", "stdin_file", OPTION_STRING, "FILE", "the program's input, when only its hash was kept" },
-	{ 'e', "env", "env", OPTION_MAP, "NAME=VALUE", "the environment, when only its hash was kept; may be repeated" },
+	{ 0, "stdin", "stdin_file", OPTION_STRING, "FILE",
+	  "the program's input, when only its hash was kept" },
+	{ 'e', "env", "env", OPTION_MAP, "NAME=VALUE",
+	  "the environment, when only its hash was kept; may be repeated" },
 	{ 'k', "keep", "keep", OPTION_FLAG, NULL, "keep the new session with what came out" },
 	{ 0 },
 };
 
 const struct verb verb_replay = {
-	.name = "replay", .operands = "EXEC", .operand_member = "exec",
-	.summary = "run a past run again and compare what comes out", .options = options, .run = run, .show = show,
+	.name = "replay",
+	.operands = "EXEC",
+	.operand_member = "exec",
+	.summary = "run a past run again and compare what comes out",
+	.options = options,
+	.run = run,
+	.show = show,
 };

@@ -30,8 +30,8 @@ static const struct json_field session_fields[] = {
 static void add_change(struct call *call, json_t *list, const struct entry *e, const char *change,
 		       const struct entry *old)
 {
-	json_t *v = json_pack("{s:o,s:s,s:s,s:I}", "id", id_json(call, e->id), "name", e->name, "change", change,
-			      "size", (json_int_t)e->size);
+	json_t *v = json_pack("{s:o,s:s,s:s,s:I}", "id", id_json(call, e->id), "name", e->name,
+			      "change", change, "size", (json_int_t)e->size);
 
 	if (old)
 		(void)json_object_set_new(v, "from", id_json(call, old->id));
@@ -64,20 +64,20 @@ static json_t *compare(struct call *call, const struct revision *a, const struct
 	return list;
 }
 
-static int diff_session(struct call *call, struct session *session, const struct request *r, bool has_from,
-			json_t **ret, struct err *err)
+static int diff_session(struct call *call, struct session *session, const struct request *r,
+			bool has_from, json_t **ret, struct err *err)
 {
 	struct revision a = { 0 }, b = { 0 };
 	int64_t from;
 	int done = revision_load(session, r->to, &b, err);
 
 	from = has_from ? r->from : b.number - 1;
-	if (done == 0 && from > 0)	/* revision 0 is the empty session */
+	if (done == 0 && from > 0) /* revision 0 is the empty session */
 		done = revision_load(session, from, &a, err);
 	if (done == 0)
 		*ret = json_pack("{s:o,s:I,s:I,s:o}", "session", id_json(call, session->id), "from",
-				 (json_int_t)(from < 0 ? 0 : from), "to", (json_int_t)b.number, "files",
-				 compare(call, &a, &b));
+				 (json_int_t)(from < 0 ? 0 : from), "to", (json_int_t)b.number,
+				 "files", compare(call, &a, &b));
 	revision_done(&a);
 	revision_done(&b);
 	return done;
@@ -92,7 +92,8 @@ static int run_diff(struct call *call, json_t *request, json_t **ret, struct err
 	if (done == 0)
 		done = session_of_request(call, r.session, false, &session, err);
 	if (done == 0)
-		done = diff_session(call, &session, &r, json_object_get(request, "from") != NULL, ret, err);
+		done = diff_session(call, &session, &r, json_object_get(request, "from") != NULL,
+				    ret, err);
 	session_done(&session);
 	json_release(diff_fields, COUNT(diff_fields), &r);
 	return done;
@@ -107,7 +108,10 @@ static void show_diff(const struct call *call, json_t *answer, FILE *out)
 	json_array_foreach(json_object_get(answer, "files"), i, v) {
 		const char *change = json_string_value(json_object_get(v, "change"));
 
-		(void)fprintf(out, "%c %s\n", *change == 'c' ? '+' : *change == 'd' ? '-' : '~',
+		(void)fprintf(out, "%c %s\n",
+			      *change == 'c' ? '+' :
+			      *change == 'd' ? '-' :
+					       '~',
 			      json_string_value(json_object_get(v, "name")));
 	}
 }
@@ -116,7 +120,8 @@ static void show_diff(const struct call *call, json_t *answer, FILE *out)
  * The content of an older revision becomes a new one: undo itself can be undone, and nothing is
  * lost. Without a number it is the revision before the newest.
  */
-static int undo(struct call *call, struct session *session, int64_t to, json_t **ret, struct err *err)
+static int undo(struct call *call, struct session *session, int64_t to, json_t **ret,
+		struct err *err)
 {
 	struct revision r = { 0 };
 	int64_t newest;
@@ -132,9 +137,9 @@ static int undo(struct call *call, struct session *session, int64_t to, json_t *
 	if (done == 0)
 		done = revision_commit(session, &r, "undo", NULL, err);
 	if (done == 0)
-		*ret = json_pack("{s:o,s:I,s:I,s:I}", "session", id_json(call, session->id), "revision",
-				 (json_int_t)r.number, "restored", (json_int_t)(to ? to : newest - 1), "files",
-				 (json_int_t)r.count);
+		*ret = json_pack("{s:o,s:I,s:I,s:I}", "session", id_json(call, session->id),
+				 "revision", (json_int_t)r.number, "restored",
+				 (json_int_t)(to ? to : newest - 1), "files", (json_int_t)r.count);
 	revision_done(&r);
 	return done;
 }
@@ -155,7 +160,8 @@ static int run_undo(struct call *call, json_t *request, json_t **ret, struct err
 }
 
 /* Each stored file gets a hard link and an id of its own in the new session: no byte is copied. */
-static int fork_entry(const struct session *from, const struct session *to, struct entry *e, struct err *err)
+static int fork_entry(const struct session *from, const struct session *to, struct entry *e,
+		      struct err *err)
 {
 	AUTO_FD int fd = entry_open(from, e, err);
 	struct blob blob = { .fd = fd, .size = e->size };
@@ -215,25 +221,39 @@ static void show_session(const struct call *call, json_t *answer, FILE *out)
 }
 
 static const struct option_row diff_options[] = {
-	VERB_USER_OPTION, VERB_SESSION_OPTION,
+	VERB_USER_OPTION,
+	VERB_SESSION_OPTION,
 	{ 0, "from", "from", OPTION_INT, "N", "the older revision (default: the one before)" },
 	{ 0, "to", "to", OPTION_INT, "N", "the newer revision (default: the newest)" },
 	{ 0 },
 };
 static const struct option_row undo_options[] = {
-	VERB_USER_OPTION, VERB_SESSION_OPTION,
-	{ 'r', "revision", "revision", OPTION_INT, "N", "the revision to bring back (default: the one before)" },
+	VERB_USER_OPTION,
+	VERB_SESSION_OPTION,
+	{ 'r', "revision", "revision", OPTION_INT, "N",
+	  "the revision to bring back (default: the one before)" },
 	{ 0 },
 };
 static const struct option_row fork_options[] = {
-	VERB_USER_OPTION, VERB_SESSION_OPTION,
-	{ 'r', "revision", "revision", OPTION_INT, "N", "the revision to start from (default: the newest)" },
+	VERB_USER_OPTION,
+	VERB_SESSION_OPTION,
+	{ 'r', "revision", "revision", OPTION_INT, "N",
+	  "the revision to start from (default: the newest)" },
 	{ 0 },
 };
 
-const struct verb verb_diff = { .name = "diff", .summary = "what changed between two revisions",
-				.options = diff_options, .run = run_diff, .show = show_diff };
-const struct verb verb_undo = { .name = "undo", .summary = "bring back an older revision as a new one",
-				.options = undo_options, .run = run_undo, .show = show_session };
-const struct verb verb_fork = { .name = "fork", .summary = "start a new session from a revision",
-				.options = fork_options, .run = run_fork, .show = show_session };
+const struct verb verb_diff = { .name = "diff",
+				.summary = "what changed between two revisions",
+				.options = diff_options,
+				.run = run_diff,
+				.show = show_diff };
+const struct verb verb_undo = { .name = "undo",
+				.summary = "bring back an older revision as a new one",
+				.options = undo_options,
+				.run = run_undo,
+				.show = show_session };
+const struct verb verb_fork = { .name = "fork",
+				.summary = "start a new session from a revision",
+				.options = fork_options,
+				.run = run_fork,
+				.show = show_session };

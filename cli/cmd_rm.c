@@ -30,8 +30,8 @@ static const struct json_field fields[] = {
 enum { FIELD_COUNT = sizeof(fields) / sizeof(fields[0]) };
 
 /* All of them or none: one that is not there leaves everything as it was. */
-static int remove_files(struct call *call, struct session *session, const struct request *r, json_t **ret,
-			struct err *err)
+static int remove_files(struct call *call, struct session *session, const struct request *r,
+			json_t **ret, struct err *err)
 {
 	struct revision rev = { 0 };
 	json_t *removed = json_array();
@@ -48,14 +48,17 @@ static int remove_files(struct call *call, struct session *session, const struct
 			done = err_at(err, "/files/%zu", i);
 			break;
 		}
-		(void)json_array_append_new(removed, json_pack("{s:o,s:s}", "id", id_json(call, e->id), "name", e->name));
+		(void)json_array_append_new(removed,
+					    json_pack("{s:o,s:s}", "id", id_json(call, e->id),
+						      "name", e->name));
 		revision_remove(&rev, (size_t)(e - rev.entries));
 	}
 	if (done == 0)
 		done = revision_commit(session, &rev, "rm", NULL, err);
 	if (done == 0)
 		*ret = json_pack("{s:s,s:o,s:I,s:O}", "user", session->user, "session",
-				 id_json(call, session->id), "revision", (json_int_t)rev.number, "removed", removed);
+				 id_json(call, session->id), "revision", (json_int_t)rev.number,
+				 "removed", removed);
 	json_decref(removed);
 	revision_done(&rev);
 	return done;
@@ -65,7 +68,8 @@ static int remove_files(struct call *call, struct session *session, const struct
  * Who was never seen here and who has no files: the history and the audit log tell them apart. Rates
  * and budgets stay for their minute and their day, or a removal would be a way around them.
  */
-static int remove_traces(struct call *call, int state, bool *ret_any, int64_t *ret_records, struct err *err)
+static int remove_traces(struct call *call, int state, bool *ret_any, int64_t *ret_records,
+			 struct err *err)
 {
 	AUTO_FD int last = io_open_dir(state, "last");
 	char path[80];
@@ -101,12 +105,13 @@ static int remove_user(struct call *call, json_t **ret, struct err *err)
 		return -1;
 	}
 	call->is_erased = true;
-	*ret = json_pack("{s:s,s:I,s:I}", "user", call->user, "sessions_removed", (json_int_t)sessions,
-			 "audit_records_blanked", (json_int_t)records);
+	*ret = json_pack("{s:s,s:I,s:I}", "user", call->user, "sessions_removed",
+			 (json_int_t)sessions, "audit_records_blanked", (json_int_t)records);
 	return 0;
 }
 
-static int remove_in_session(struct call *call, const struct request *r, json_t **ret, struct err *err)
+static int remove_in_session(struct call *call, const struct request *r, json_t **ret,
+			     struct err *err)
 {
 	struct session session = { .dir = -1, .user_dir = -1 };
 	int done;
@@ -132,27 +137,38 @@ static int run(struct call *call, json_t *request, json_t **ret, struct err *err
 	int what = !!(r.files && r.files[0]) + r.whole_session + r.whole_user;
 
 	if (done == 0 && what != 1)
-		done = call->is_request ?
-		       (err_set(err, ERR_REQUEST, "either files, or whole_session, or whole_user"), err_at(err, "/files")) :
-		       err_set(err, ERR_USAGE, "either files, or --session-all, or --user-all");
+		done = call->is_request ? (err_set(err, ERR_REQUEST,
+						   "either files, or whole_session, or whole_user"),
+					   err_at(err, "/files")) :
+					  err_set(err, ERR_USAGE,
+						  "either files, or --session-all, or --user-all");
 	if (done == 0 && r.whole_user && !json_object_get(request, "user"))
-		done = call->is_request ? (err_set(err, ERR_REQUEST, "the user to remove is needed"), err_at(err, "/user")) :
-					  err_set(err, ERR_USAGE, "--user-all needs -u USER");
+		done = call->is_request ?
+			       (err_set(err, ERR_REQUEST, "the user to remove is needed"),
+				err_at(err, "/user")) :
+			       err_set(err, ERR_USAGE, "--user-all needs -u USER");
 	if (done == 0)
-		done = r.whole_user ? remove_user(call, ret, err) : remove_in_session(call, &r, ret, err);
+		done = r.whole_user ? remove_user(call, ret, err) :
+				      remove_in_session(call, &r, ret, err);
 	json_release(fields, FIELD_COUNT, &r);
 	return done;
 }
 
 static const struct option_row options[] = {
-	VERB_USER_OPTION, VERB_SESSION_OPTION,
+	VERB_USER_OPTION,
+	VERB_SESSION_OPTION,
 	{ 0, "session-all", "whole_session", OPTION_FLAG, NULL, "the whole session" },
-	{ 0, "user-all", "whole_user", OPTION_FLAG, NULL, "all sessions and the history of the user given with -u" },
+	{ 0, "user-all", "whole_user", OPTION_FLAG, NULL,
+	  "all sessions and the history of the user given with -u" },
 	{ 0, "force", "force", OPTION_FLAG, NULL, "even while a run is going on in the session" },
 	{ 0 },
 };
 
 const struct verb verb_rm = {
-	.name = "rm", .operands = "[ID|NAME...]", .operand_member = "files",
-	.summary = "remove files, a session, a user", .options = options, .run = run,
+	.name = "rm",
+	.operands = "[ID|NAME...]",
+	.operand_member = "files",
+	.summary = "remove files, a session, a user",
+	.options = options,
+	.run = run,
 };

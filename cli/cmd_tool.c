@@ -23,18 +23,23 @@ struct tool {
 
 #define S(m, hi, lo) JSON_FIELD(request, m, .kind = JSON_KIND_STRING, .min = (lo), .max = (hi))
 static const struct json_field fields[] = {
-	VERB_FIELDS(request), S(name, 64, 1), S(profile, 64, 1), S(session, 64, 1), S(code, CODE_MAX, 0),
-	JSON_FIELD(request, args, .kind = JSON_KIND_STRINGS, .max = 256),
-	S(file, 4000, 1),
-	JSON_FIELD(request, operands, .kind = JSON_KIND_STRINGS, .max = 2),
+	VERB_FIELDS(request), S(name, 64, 1),
+	S(profile, 64, 1),    S(session, 64, 1),
+	S(code, CODE_MAX, 0), JSON_FIELD(request, args, .kind = JSON_KIND_STRINGS, .max = 256),
+	S(file, 4000, 1),     JSON_FIELD(request, operands, .kind = JSON_KIND_STRINGS, .max = 2),
 };
 #define T(m, ...) JSON_FIELD(tool, m, .kind = JSON_KIND_STRING, .max = 65536, __VA_ARGS__)
 static const struct json_field tool_fields[] = {
-	T(description), T(lang, .required = true, .min = 1), T(before), T(after),
+	T(description),
+	T(lang, .required = true, .min = 1),
+	T(before),
+	T(after),
 	JSON_FIELD(tool, args, .kind = JSON_KIND_STRINGS, .max = 64),
 };
-enum { FIELD_COUNT = sizeof(fields) / sizeof(fields[0]),
-       TOOL_COUNT = sizeof(tool_fields) / sizeof(tool_fields[0]) };
+enum {
+	FIELD_COUNT = sizeof(fields) / sizeof(fields[0]),
+	TOOL_COUNT = sizeof(tool_fields) / sizeof(tool_fields[0])
+};
 
 static json_t *list(const struct profile *p)
 {
@@ -42,9 +47,10 @@ static json_t *list(const struct profile *p)
 	const char *name;
 
 	json_object_foreach(p->tools, name, v)
-		(void)json_array_append_new(rows, json_pack("{s:s,s:O?,s:O?}", "name", name, "lang",
-							    json_object_get(v, "lang"), "description",
-							    json_object_get(v, "description")));
+		(void)json_array_append_new(rows,
+					    json_pack("{s:s,s:O?,s:O?}", "name", name, "lang",
+						      json_object_get(v, "lang"), "description",
+						      json_object_get(v, "description")));
 	return json_pack("{s:s,s:o}", "profile", p->name, "tools", rows);
 }
 
@@ -58,24 +64,26 @@ static json_t *join(json_t *a, char *const *b)
 	return all;
 }
 
-static int run_tool(struct call *call, const struct profile *p, const struct request *r, json_t **ret,
-		    struct err *err)
+static int run_tool(struct call *call, const struct profile *p, const struct request *r,
+		    json_t **ret, struct err *err)
 {
 	struct tool tool = { 0 };
 	AUTO_FREE char *code = NULL;
 	AUTO_JSON json_t *doc = NULL;
-	int done = json_decode(json_object_get(p->tools, r->name), tool_fields, TOOL_COUNT, &tool, "/tools", err);
+	int done = json_decode(json_object_get(p->tools, r->name), tool_fields, TOOL_COUNT, &tool,
+			       "/tools", err);
 
 	if (done < 0) {
 		err->code = ERR_CONFIG;
 		json_release(tool_fields, TOOL_COUNT, &tool);
 		return err_ctx(err, "profile '%s', tool '%s'", p->name, r->name);
 	}
-	if (asprintf(&code, "%s%s%s", tool.before ? tool.before : "", r->code, tool.after ? tool.after : "") < 0)
+	if (asprintf(&code, "%s%s%s", tool.before ? tool.before : "", r->code,
+		     tool.after ? tool.after : "") < 0)
 		code = NULL;
 	doc = json_pack("{s:s,s:s,s:o,s:o,s:s*}", "lang", tool.lang, "profile", p->name, "code",
-			code ? json_string(code) : json_string(""), "args", join(json_from_strings(tool.args), r->args),
-			"session", r->session);
+			code ? json_string(code) : json_string(""), "args",
+			join(json_from_strings(tool.args), r->args), "session", r->session);
 	json_release(tool_fields, TOOL_COUNT, &tool);
 	done = exec_document(call, doc, ret, err);
 	if (done == 0)
@@ -106,9 +114,12 @@ static int take_operands(struct call *call, struct request *r, struct err *err)
 	len = r->code ? fread(r->code, 1, CODE_MAX + 1, in) : 0;
 	if (in != stdin)
 		(void)fclose(in);
-	if (len > CODE_MAX)	/* the begin of a program is another program */
-		return err_set(err, ERR_REQUEST, "'%.200s' is larger than %d bytes", r->file, CODE_MAX);
-	return !r->code || strlen(r->code) != len ? err_set(err, ERR_REQUEST, "'%.200s' is no text", r->file) : 0;
+	if (len > CODE_MAX) /* the begin of a program is another program */
+		return err_set(err, ERR_REQUEST, "'%.200s' is larger than %d bytes", r->file,
+			       CODE_MAX);
+	return !r->code || strlen(r->code) != len ?
+		       err_set(err, ERR_REQUEST, "'%.200s' is no text", r->file) :
+		       0;
 }
 
 static int run(struct call *call, json_t *request, json_t **ret, struct err *err)
@@ -116,12 +127,14 @@ static int run(struct call *call, json_t *request, json_t **ret, struct err *err
 	struct request r = { 0 };
 	struct profile p = { 0 };
 	bool has_profile = false;
-	int done = json_decode(request, fields, FIELD_COUNT - (call->is_request ? 2 : 0), &r, "", err);
+	int done = json_decode(request, fields, FIELD_COUNT - (call->is_request ? 2 : 0), &r, "",
+			       err);
 
 	if (done == 0)
 		done = take_operands(call, &r, err);
 	if (done == 0) {
-		done = profile_load(call->config, r.profile ? r.profile : call->config->profile, &p, err);
+		done = profile_load(call->config, r.profile ? r.profile : call->config->profile, &p,
+				    err);
 		has_profile = done == 0;
 	}
 	if (done == 0 && !r.name) {
@@ -131,7 +144,8 @@ static int run(struct call *call, json_t *request, json_t **ret, struct err *err
 		(void)err_at(err, "/name");
 		done = err_hint(err, "'sbx tool --profile %s' lists its tools", p.name);
 	} else if (done == 0 && !r.code) {
-		(void)err_set(err, call->is_request ? ERR_REQUEST : ERR_USAGE, "the tool's code is missing");
+		(void)err_set(err, call->is_request ? ERR_REQUEST : ERR_USAGE,
+			      "the tool's code is missing");
 		done = err_at(err, "/code");
 	} else if (done == 0) {
 		done = run_tool(call, &p, &r, ret, err);
@@ -154,14 +168,17 @@ static void show(const struct call *call, json_t *answer, FILE *out)
 
 		text_clean(json_string_value(json_object_get(v, "name")), name, sizeof(name));
 		text_clean(json_string_length(json_object_get(v, "lang")) ?
-			   json_string_value(json_object_get(v, "lang")) : "?", lang, sizeof(lang));
+				   json_string_value(json_object_get(v, "lang")) :
+				   "?",
+			   lang, sizeof(lang));
 		text_clean(about ? about : "", text, sizeof(text));
 		(void)fprintf(out, "%-16s %-11s %s\n", name, lang, text);
 	}
 }
 
 static const struct option_row options[] = {
-	VERB_USER_OPTION, VERB_SESSION_OPTION,
+	VERB_USER_OPTION,
+	VERB_SESSION_OPTION,
 	{ 'p', "profile", "profile", OPTION_STRING, "NAME", "the profile" },
 	{ 'c', "code", "code", OPTION_STRING, "CODE", "the code itself" },
 	{ 'a', "arg", "args", OPTION_LIST, "ARG", "an argument of the program; may be repeated" },
@@ -169,6 +186,11 @@ static const struct option_row options[] = {
 };
 
 const struct verb verb_tool = {
-	.name = "tool", .operands = "[NAME [FILE]]", .operand_member = "operands",
-	.summary = "run a named tool of a profile", .options = options, .run = run, .show = show,
+	.name = "tool",
+	.operands = "[NAME [FILE]]",
+	.operand_member = "operands",
+	.summary = "run a named tool of a profile",
+	.options = options,
+	.run = run,
+	.show = show,
 };

@@ -86,7 +86,8 @@ static int fill_path(struct blob *blob, const char *path, struct err *err)
 	struct stat st;
 
 	if (fd < 0)
-		return err_sys(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_REQUEST, "open '%.200s'", path);
+		return err_sys(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_REQUEST, "open '%.200s'",
+			       path);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(err, ERR_REQUEST, "'%.200s' is no regular file", path);
 	return blob_fill(blob, fd, err);
@@ -104,7 +105,8 @@ static int fill(struct blob *blob, const struct source *s, bool has_fd, struct e
 		return fill_base64(blob, s->content_base64, err);
 	if (s->path)
 		return fill_path(blob, s->path, err);
-	return has_fd ? blob_fill(blob, (int)s->fd, err) : err_set(err, ERR_INTERNAL, "a source without bytes");
+	return has_fd ? blob_fill(blob, (int)s->fd, err) :
+			err_set(err, ERR_INTERNAL, "a source without bytes");
 }
 
 static int store_one(struct upload *u, const struct source *s, bool has_fd, struct err *err)
@@ -145,7 +147,8 @@ static int check_source(json_t *v, const struct source *s, struct err *err)
 	const char *fault;
 
 	if (given != 1)
-		return err_set(err, ERR_REQUEST, "exactly one of path, content, content_base64, fd is needed");
+		return err_set(err, ERR_REQUEST,
+			       "exactly one of path, content, content_base64, fd is needed");
 	if (!s->name)
 		return err_set(err, ERR_REQUEST, "a name is needed");
 	fault = name_fault(s->name, strlen(s->name));
@@ -202,7 +205,7 @@ static int keep(struct upload *u, json_t *files, json_t **ret, struct err *err)
 	if (!u->entries)
 		return err_sys(err, ERR_INTERNAL, "allocate");
 	if (store_all(u, files, err) < 0 || commit(u, &r, err) < 0) {
-		for (i = 0; i < u->count; i++)	/* refused: not a byte stays */
+		for (i = 0; i < u->count; i++) /* refused: not a byte stays */
 			blob_forget(&u->session, &u->entries[i]);
 		revision_done(&r);
 		return -1;
@@ -211,9 +214,10 @@ static int keep(struct upload *u, json_t *files, json_t **ret, struct err *err)
 	for (i = 0; i < u->count; i++)
 		(void)json_array_append_new(list, listing_entry(u->call, &u->entries[i]));
 	*ret = json_pack("{s:s,s:o,s:I,s:o}", "user", u->session.user, "session",
-			 id_json(u->call, u->session.id), "revision", (json_int_t)r.number, "files", list);
+			 id_json(u->call, u->session.id), "revision", (json_int_t)r.number, "files",
+			 list);
 	(void)session_unlock(&u->session);
-	if (2 * u->count >= r.count)	/* it took its time anyway, and the first run need not wait */
+	if (2 * u->count >= r.count) /* it took its time anyway, and the first run need not wait */
 		stage_prepare(&u->session, &r);
 	revision_done(&r);
 	return 0;
@@ -229,7 +233,8 @@ static int take_operands(struct request *r, struct err *err)
 	r->files = json_array();
 	for (i = 0; r->operands[i]; i++) {
 		bool is_stdin = !strcmp(r->operands[i], "-");
-		json_t *v = is_stdin ? json_pack("{s:i}", "fd", 0) : json_pack("{s:s}", "path", r->operands[i]);
+		json_t *v = is_stdin ? json_pack("{s:i}", "fd", 0) :
+				       json_pack("{s:s}", "path", r->operands[i]);
 
 		if (is_stdin && !r->name) {
 			json_decref(v);
@@ -249,24 +254,30 @@ static int take_operands(struct request *r, struct err *err)
 static int check(struct call *call, const struct request *r, struct err *err)
 {
 	if (call->is_request && (r->operands || r->name))
-		return err_set(err, ERR_REQUEST, "unknown member"), err_at(err, r->name ? "/name" : "/operands");
+		return err_set(err, ERR_REQUEST, "unknown member"),
+		       err_at(err, r->name ? "/name" : "/operands");
 	if (!json_is_array(r->files) || json_array_size(r->files) == 0)
-		return call->is_request ? (err_set(err, ERR_REQUEST, "a list of files is needed"), err_at(err, "/files")) :
+		return call->is_request ? (err_set(err, ERR_REQUEST, "a list of files is needed"),
+					   err_at(err, "/files")) :
 					  err_set(err, ERR_USAGE, "a file is needed");
 	if (json_array_size(r->files) > FILES_MAX)
-		return err_set(err, ERR_REQUEST, "more than %d files", FILES_MAX), err_at(err, "/files");
+		return err_set(err, ERR_REQUEST, "more than %d files", FILES_MAX),
+		       err_at(err, "/files");
 	return 0;
 }
 
 static int run(struct call *call, json_t *request, json_t **ret, struct err *err)
 {
 	struct request r = { 0 };
-	struct upload u = { .call = call, .mime = { .config = call->config }, .session = { .dir = -1, .user_dir = -1 } };
+	struct upload u = { .call = call,
+			    .mime = { .config = call->config },
+			    .session = { .dir = -1, .user_dir = -1 } };
 	size_t i;
 	int done = -1;
 
-	if (json_decode(request, fields, COUNT(fields), &r, "", err) == 0 && take_operands(&r, err) == 0 &&
-	    check(call, &r, err) == 0 && session_of_request(call, r.session, true, &u.session, err) == 0) {
+	if (json_decode(request, fields, COUNT(fields), &r, "", err) == 0 &&
+	    take_operands(&r, err) == 0 && check(call, &r, err) == 0 &&
+	    session_of_request(call, r.session, true, &u.session, err) == 0) {
 		u.read_only = r.read_only;
 		done = keep(&u, r.files, ret, err);
 		if (done < 0)
@@ -288,7 +299,8 @@ static void show(const struct call *call, json_t *answer, FILE *out)
 }
 
 static const struct option_row options[] = {
-	VERB_USER_OPTION, VERB_SESSION_OPTION,
+	VERB_USER_OPTION,
+	VERB_SESSION_OPTION,
 	{ 'n', "name", "name", OPTION_STRING, "NAME", "its name in the session" },
 	{ 'r', "read-only", "read_only", OPTION_FLAG, NULL, "runs may not change them" },
 	{ 0 },

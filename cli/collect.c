@@ -27,14 +27,15 @@ void collect_skip(struct collect *c, const char *name, size_t len, const char *r
 		return;
 	if (json_array_size(c->skipped) == SKIPPED_MAX) {
 		(void)json_array_append_new(c->skipped, json_pack("{s:s,s:s}", "name", "", "reason",
-							     "more names, not listed"));
+								  "more names, not listed"));
 		return;
 	}
-	(void)json_array_append_new(c->skipped, json_pack("{s:o,s:s}", "name", json_text(name, len), "reason",
-							 reason));
+	(void)json_array_append_new(c->skipped, json_pack("{s:o,s:s}", "name", json_text(name, len),
+							  "reason", reason));
 }
 
-static int add(struct collect *c, char kind, const struct entry *entry, const char *from, struct err *err)
+static int add(struct collect *c, char kind, const struct entry *entry, const char *from,
+	       struct err *err)
 {
 	struct change *ch;
 
@@ -77,7 +78,8 @@ static bool is_kept_type(const struct collect *c, const char *name)
 }
 
 /* The reason why a file is not kept, or NULL. */
-static const char *refusal(const struct collect *c, const struct input *in, const char *name, int64_t size)
+static const char *refusal(const struct collect *c, const struct input *in, const char *name,
+			   int64_t size)
 {
 	if (in && in->read_only)
 		return "read only";
@@ -100,7 +102,8 @@ static void narrow(struct blob *blob, int64_t room, const char *why)
 	blob->room_why = why;
 }
 
-static int keep_file(struct collect *c, const char *name, const struct input *in, int fd, struct err *err)
+static int keep_file(struct collect *c, const char *name, const struct input *in, int fd,
+		     struct err *err)
 {
 	struct entry entry = { .is_run = true, .name = (char *)(uintptr_t)name };
 	struct blob blob;
@@ -123,7 +126,8 @@ static int keep_file(struct collect *c, const char *name, const struct input *in
 		return add(c, in ? 'm' : 'c', &entry, in ? in->entry.id : NULL, err);
 	if (err->code != ERR_QUOTA)
 		return -1;
-	collect_skip(c, name, strlen(name), err->msg);	/* a quota is reached: the others may still fit */
+	collect_skip(c, name, strlen(name),
+		     err->msg); /* a quota is reached: the others may still fit */
 	return 0;
 }
 
@@ -168,7 +172,8 @@ static int take_deleted(struct collect *c, struct input *in, struct err *err)
 		return 0;
 	in->is_seen = true;
 	if (in->read_only || !c->is_keeping) {
-		collect_skip(c, in->entry.name, strlen(in->entry.name), in->read_only ? "read only" : "not committed");
+		collect_skip(c, in->entry.name, strlen(in->entry.name),
+			     in->read_only ? "read only" : "not committed");
 		return 0;
 	}
 	return add(c, 'd', &in->entry, NULL, err);
@@ -183,7 +188,8 @@ static int take_gone(struct collect *c, const char *name, bool itself, struct er
 		struct input *in = &c->stage->inputs[i];
 
 		if ((itself && !strcmp(in->entry.name, name)) ||
-		    (!strncmp(in->entry.name, name, len) && (len == 0 || in->entry.name[len] == '/')))
+		    (!strncmp(in->entry.name, name, len) &&
+		     (len == 0 || in->entry.name[len] == '/')))
 			if (take_deleted(c, in, err) < 0)
 				return -1;
 	}
@@ -214,11 +220,13 @@ static int take_status(struct collect *c, const char *data, size_t len, struct e
 		return err_set(err, ERR_INTERNAL, "a packet of the wrong size");
 	c->has_status = true;
 	memcpy(&status, data, sizeof(status));
-	c->is_keeping = c->commit == 'a' || (c->commit == 's' && !status.is_killed && status.wait_status == 0);
+	c->is_keeping = c->commit == 'a' ||
+			(c->commit == 's' && !status.is_killed && status.wait_status == 0);
 	return 0;
 }
 
-int collect_take(void *taker, char type, char why, const char *name, size_t len, int fd, struct err *err)
+int collect_take(void *taker, char type, char why, const char *name, size_t len, int fd,
+		 struct err *err)
 {
 	AUTO_FD int mine = fd;
 	struct collect *c = taker;
@@ -258,7 +266,8 @@ int collect_take(void *taker, char type, char why, const char *name, size_t len,
 
 static int by_name(const void *a, const void *b)
 {
-	const struct change *x = *(const struct change *const *)a, *y = *(const struct change *const *)b;
+	const struct change *x = *(const struct change *const *)a,
+			    *y = *(const struct change *const *)b;
 
 	return strcmp(x->entry.name, y->entry.name);
 }
@@ -291,7 +300,7 @@ int collect_finish(struct collect *c, bool overlay, struct err *err)
 		struct input *in = &c->stage->inputs[i];
 
 		if (overlay && !strchr(in->entry.name, '/'))
-			continue;	/* it stands in the lower layer, and no whiteout came */
+			continue; /* it stands in the lower layer, and no whiteout came */
 		if (take_deleted(c, in, err) < 0)
 			return -1;
 	}

@@ -23,16 +23,47 @@
 #define L(m) JSON_FIELD(config, m, .kind = JSON_KIND_STRINGS, .max = 256)
 
 static const struct json_field fields[] = {
-	S(storage), S(state), S(profile), S(run_as), S(cgroup), S(proc), S(workspace), S(libexec),
-	S(profiles), S(images), S(layers), L(require), L(trusted), L(extensions), B(fsync), B(user_object_id),
-	B(keep_code), B(audit), N(upload_bytes, 1, SIZE_MAX_BYTES), N(session_bytes, 1, SIZE_MAX_BYTES),
-	N(session_files, 1, 10000000), N(user_bytes, 1, SIZE_MAX_BYTES), N(user_sessions, 1, 10000000),
-	N(session_ttl_ms, 0, INT64_MAX), N(storage_bytes, 0, SIZE_MAX_BYTES), N(pressure_percent, 0, 100),
-	N(slots_user, 1, 100000), N(slots_total, 1, 100000), N(wait_ms, 0, 3600000), N(queue, 0, 1000000),
-	N(rate_per_minute, 0, 1000000), N(rate_burst, 1, 1000000), N(day_runs, 0, INT64_MAX),
-	N(day_cpu_ms, 0, INT64_MAX), N(day_bytes, 0, INT64_MAX), N(audit_bytes, 4096, SIZE_MAX_BYTES),
-	N(audit_keep, 1, 100000), N(audit_ttl_days, 0, 36500),
-	N(history_ttl_days, 0, 36500), S(metrics_prefix), L(alert_command),
+	S(storage),
+	S(state),
+	S(profile),
+	S(run_as),
+	S(cgroup),
+	S(proc),
+	S(workspace),
+	S(libexec),
+	S(profiles),
+	S(images),
+	S(layers),
+	L(require),
+	L(trusted),
+	L(extensions),
+	B(fsync),
+	B(user_object_id),
+	B(keep_code),
+	B(audit),
+	N(upload_bytes, 1, SIZE_MAX_BYTES),
+	N(session_bytes, 1, SIZE_MAX_BYTES),
+	N(session_files, 1, 10000000),
+	N(user_bytes, 1, SIZE_MAX_BYTES),
+	N(user_sessions, 1, 10000000),
+	N(session_ttl_ms, 0, INT64_MAX),
+	N(storage_bytes, 0, SIZE_MAX_BYTES),
+	N(pressure_percent, 0, 100),
+	N(slots_user, 1, 100000),
+	N(slots_total, 1, 100000),
+	N(wait_ms, 0, 3600000),
+	N(queue, 0, 1000000),
+	N(rate_per_minute, 0, 1000000),
+	N(rate_burst, 1, 1000000),
+	N(day_runs, 0, INT64_MAX),
+	N(day_cpu_ms, 0, INT64_MAX),
+	N(day_bytes, 0, INT64_MAX),
+	N(audit_bytes, 4096, SIZE_MAX_BYTES),
+	N(audit_keep, 1, 100000),
+	N(audit_ttl_days, 0, 36500),
+	N(history_ttl_days, 0, 36500),
+	S(metrics_prefix),
+	L(alert_command),
 };
 enum { FIELD_COUNT = sizeof(fields) / sizeof(fields[0]) };
 
@@ -92,8 +123,9 @@ static int apply_file(struct config *config, const char *path, bool must, struct
 	size_t len = 0;
 
 	if (fd < 0)
-		return !must && (errno == ENOENT || errno == ENOTDIR) ? 0 :
-		       err_sys(err, ERR_CONFIG, "open '%s'", path);
+		return !must && (errno == ENOENT || errno == ENOTDIR) ?
+			       0 :
+			       err_sys(err, ERR_CONFIG, "open '%s'", path);
 	text = io_read_all(fd, 1 << 20, &len);
 	if (!text)
 		return err_sys(err, ERR_CONFIG, "read '%s'", path);
@@ -120,8 +152,9 @@ static int apply_env(struct config *config, struct err *err)
 		if (env_names[i].unit && !text_count(value, 0, INT64_MAX / env_names[i].unit, &n))
 			return err_set(err, ERR_CONFIG, "%s: must be a count", origin);
 		AUTO_JSON json_t *doc = env_names[i].unit ?
-			json_pack("{s:I}", env_names[i].member, (json_int_t)n * env_names[i].unit) :
-			json_pack("{s:s}", env_names[i].member, value);
+						json_pack("{s:I}", env_names[i].member,
+							  (json_int_t)n * env_names[i].unit) :
+						json_pack("{s:s}", env_names[i].member, value);
 		if (!doc)
 			return err_set(err, ERR_CONFIG, "%s: must be UTF-8", origin);
 		if (apply(config, doc, origin, err) < 0)
@@ -139,7 +172,8 @@ static char *format(const char *fmt, const char *a, const char *b)
 	return strdup(a);
 }
 
-static void fill(struct config *config, char **slot, const char *name, char *value, const char *origin)
+static void fill(struct config *config, char **slot, const char *name, char *value,
+		 const char *origin)
 {
 	if (*slot) {
 		free(value);
@@ -164,11 +198,13 @@ static void find_parts(struct config *config)
 		if (access(probe, X_OK) == 0) {
 			fill(config, &config->libexec, "libexec", strdup(self), "the build tree");
 			(void)snprintf(probe, sizeof(probe), "%s/../profiles", self);
-			fill(config, &config->profiles, "profiles", realpath(probe, NULL), "the build tree");
+			fill(config, &config->profiles, "profiles", realpath(probe, NULL),
+			     "the build tree");
 		}
 	}
 	fill(config, &config->libexec, "libexec", strdup(SBX_LIBEXECDIR), "built in");
-	fill(config, &config->profiles, "profiles", format("/", SBX_DATADIR, "profiles"), "built in");
+	fill(config, &config->profiles, "profiles", format("/", SBX_DATADIR, "profiles"),
+	     "built in");
 }
 
 static char *home_dir(const char *xdg, const char *below)
@@ -186,7 +222,8 @@ static char *home_dir(const char *xdg, const char *below)
 static void find_places(struct config *config)
 {
 	char *home = home_dir("XDG_STATE_HOME", ".local/state");
-	bool shared = geteuid() == 0 || (!config->storage && access("/var/lib/sbx", W_OK | X_OK) == 0);
+	bool shared = geteuid() == 0 ||
+		      (!config->storage && access("/var/lib/sbx", W_OK | X_OK) == 0);
 	const char *base = shared || !home ? "/var/lib/sbx" : home;
 	const char *origin = shared || !home ? "built in" : "the user's state directory";
 
@@ -197,7 +234,8 @@ static void find_places(struct config *config)
 	free(home);
 }
 
-static int check_word(const char *value, const char *const *words, const char *name, struct err *err)
+static int check_word(const char *value, const char *const *words, const char *name,
+		      struct err *err)
 {
 	size_t i;
 
@@ -215,8 +253,10 @@ static int check(const struct config *config, struct err *err)
 
 	if (config->storage[0] != '/' || config->state[0] != '/')
 		return err_set(err, ERR_CONFIG, "storage and state must be absolute paths");
-	if (config->alert_command && (!config->alert_command[0] || config->alert_command[0][0] != '/'))
-		return err_set(err, ERR_CONFIG, "setting 'alert_command': the program must be an absolute path");
+	if (config->alert_command &&
+	    (!config->alert_command[0] || config->alert_command[0][0] != '/'))
+		return err_set(err, ERR_CONFIG,
+			       "setting 'alert_command': the program must be an absolute path");
 	if (check_word(config->cgroup, cgroup, "cgroup", err) < 0 ||
 	    check_word(config->proc, proc, "proc", err) < 0)
 		return -1;
@@ -236,8 +276,8 @@ int config_load(struct config *ret, struct err *err)
 	if (apply(ret, built_in, "built in", err) < 0)
 		goto undo_config;
 	if (named && *named ? apply_file(ret, named, true, err) < 0 :
-	    apply_file(ret, "/etc/sbx/config.json", false, err) < 0 ||
-	    (own_file && apply_file(ret, own_file, false, err) < 0))
+			      apply_file(ret, "/etc/sbx/config.json", false, err) < 0 ||
+				      (own_file && apply_file(ret, own_file, false, err) < 0))
 		goto undo_config;
 	if (apply_env(ret, err) < 0)
 		goto undo_config;
@@ -263,14 +303,16 @@ static json_t *value_of(const struct config *config, const struct json_field *f)
 
 	switch (f->kind) {
 	case JSON_KIND_STRING:
-		return *(char *const *)slot ? json_text(*(char *const *)slot, strlen(*(char *const *)slot)) :
-					      json_null();
+		return *(char *const *)slot ?
+			       json_text(*(char *const *)slot, strlen(*(char *const *)slot)) :
+			       json_null();
 	case JSON_KIND_INT:
 		return json_integer(*(const int64_t *)slot);
 	case JSON_KIND_BOOL:
 		return json_boolean(*(const bool *)slot);
 	default:
-		return *(char **const *)slot ? json_from_strings(*(char **const *)slot) : json_null();
+		return *(char **const *)slot ? json_from_strings(*(char **const *)slot) :
+					       json_null();
 	}
 }
 
@@ -283,7 +325,9 @@ json_t *config_json(const struct config *config)
 		json_t *origin = json_object_get(config->origins, fields[i].name);
 
 		(void)json_object_set_new(all, fields[i].name,
-			json_pack("{s:o,s:O?}", "value", value_of(config, &fields[i]), "origin", origin));
+					  json_pack("{s:o,s:O?}", "value",
+						    value_of(config, &fields[i]), "origin",
+						    origin));
 	}
 	return all;
 }

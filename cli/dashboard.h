@@ -12,7 +12,7 @@
 #include "text.h"
 #include "verb.h"
 
-enum { DASHBOARD_TOP = 10 };	/* rows of a table of users */
+enum { DASHBOARD_TOP = 10 }; /* rows of a table of users */
 
 /* The request of the verb; gathered data; and the pieces that the page is written with. */
 struct dashboard_request {
@@ -43,9 +43,11 @@ void dashboard_card_count(FILE *out, const char *name, long long n, const char *
 void dashboard_section(FILE *out, const char *id, const char *title, const char *kind);
 void dashboard_section_end(FILE *out);
 void dashboard_table_head(FILE *out, const char *caption, const char *name, const char *value);
-void dashboard_table_row(FILE *out, const char *name, const char *value, double part, const char *tone);
+void dashboard_table_row(FILE *out, const char *name, const char *value, double part,
+			 const char *tone);
 void dashboard_table_end(FILE *out);
-void dashboard_counts(FILE *out, json_t *object, const char *caption, const char *name, const char *(*tone)(const char *), const char *nothing);
+void dashboard_counts(FILE *out, json_t *object, const char *caption, const char *name,
+		      const char *(*tone)(const char *), const char *nothing);
 void dashboard_minutes(FILE *out, const struct dashboard *page);
 void dashboard_durations(FILE *out, const struct dashboard *page);
 void dashboard_body(FILE *out, const struct dashboard *page);

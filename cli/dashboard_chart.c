@@ -65,8 +65,10 @@ static void minute_bars(FILE *out, json_t *minutes, long long most)
 	size_t i;
 
 	json_array_foreach(minutes, i, row) {
-		double runs = (double)dashboard_count_of(row, "runs"), bad = (double)dashboard_count_of(row, "failed");
-		double refused = (double)dashboard_count_of(row, "refused"), x = LEFT + step * (double)i;
+		double runs = (double)dashboard_count_of(row, "runs"),
+		       bad = (double)dashboard_count_of(row, "failed");
+		double refused = (double)dashboard_count_of(row, "refused"),
+		       x = LEFT + step * (double)i;
 		long long at = dashboard_count_of(row, "at_ms");
 		char when[32];
 
@@ -111,9 +113,9 @@ static void minutes_table(FILE *out, json_t *minutes)
 			out,
 			"<tr><th scope=\"row\">%.5s</th><td class=\"number\">%lld</td><td class=\"number\">"
 			"%lld</td><td class=\"number\">%lld</td><td class=\"number\">%lld</td></tr>\n",
-			text_time(dashboard_count_of(row, "at_ms"), when) + 11, dashboard_count_of(row, "runs"),
-			dashboard_count_of(row, "failed"), dashboard_count_of(row, "refused"),
-			dashboard_count_of(row, "blocked"));
+			text_time(dashboard_count_of(row, "at_ms"), when) + 11,
+			dashboard_count_of(row, "runs"), dashboard_count_of(row, "failed"),
+			dashboard_count_of(row, "refused"), dashboard_count_of(row, "blocked"));
 	}
 	(void)fputs("</tbody></table></div></details>\n", out);
 }
@@ -155,7 +157,8 @@ void dashboard_durations(FILE *out, const struct dashboard *page)
 	size_t i;
 
 	json_array_foreach(rows, i, row)
-		most = dashboard_count_of(row, "count") > most ? dashboard_count_of(row, "count") : most;
+		most = dashboard_count_of(row, "count") > most ? dashboard_count_of(row, "count") :
+								 most;
 	most = round_up(most);
 	(void)snprintf(label, sizeof(label),
 		       "Histogram of durations: half of the runs take at most %s, 95 percent %s, "
@@ -175,8 +178,10 @@ void dashboard_durations(FILE *out, const struct dashboard *page)
 		if (json_is_integer(le))
 			(void)dashboard_duration((double)json_integer_value(le), upper);
 		(void)fprintf(out, "<g><title>%s%s: %lld runs</title>",
-			      json_is_integer(le) ? "up to " : "", upper, dashboard_count_of(row, "count"));
-		bar(out, x + 3, step - 6, 0, (double)dashboard_count_of(row, "count"), (double)most, "plain");
+			      json_is_integer(le) ? "up to " : "", upper,
+			      dashboard_count_of(row, "count"));
+		bar(out, x + 3, step - 6, 0, (double)dashboard_count_of(row, "count"), (double)most,
+		    "plain");
 		(void)fprintf(
 			out,
 			"</g><text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\" class=\"small\">%s</text>\n",

@@ -108,7 +108,8 @@ void dashboard_table_head(FILE *out, const char *caption, const char *name, cons
 		caption, name, value);
 }
 
-void dashboard_table_row(FILE *out, const char *name, const char *value, double part, const char *tone)
+void dashboard_table_row(FILE *out, const char *name, const char *value, double part,
+			 const char *tone)
 {
 	(void)fputs("<tr><th scope=\"row\">", out);
 	dashboard_text(out, name);
@@ -145,8 +146,8 @@ static json_t *by_size(json_t *object)
 	json_object_foreach(object, key, v) {
 		size_t at = json_array_size(rows);
 
-		while (at > 0 &&
-		       dashboard_count_of(json_array_get(rows, at - 1), "n") < json_integer_value(v))
+		while (at > 0 && dashboard_count_of(json_array_get(rows, at - 1), "n") <
+					 json_integer_value(v))
 			at--;
 		(void)json_array_insert_new(rows, at, json_pack("{s:s,s:O}", "name", key, "n", v));
 	}
@@ -155,7 +156,7 @@ static json_t *by_size(json_t *object)
 
 /* Counts by name with bars of one scale. */
 void dashboard_counts(FILE *out, json_t *object, const char *caption, const char *name,
-		   const char *(*tone)(const char *), const char *nothing)
+		      const char *(*tone)(const char *), const char *nothing)
 {
 	AUTO_JSON json_t *rows = by_size(object);
 	double most = (double)dashboard_count_of(json_array_get(rows, 0), "n");
@@ -173,7 +174,7 @@ void dashboard_counts(FILE *out, json_t *object, const char *caption, const char
 
 		(void)snprintf(buf, sizeof(buf), "%lld", dashboard_count_of(row, "n"));
 		dashboard_table_row(out, key, buf, (double)dashboard_count_of(row, "n") / most,
-			  tone ? tone(key) : "plain");
+				    tone ? tone(key) : "plain");
 	}
 	dashboard_table_end(out);
 }

@@ -30,8 +30,8 @@ static void users(FILE *out, const struct dashboard *page)
 		most = cpu > most ? cpu : most;
 		(void)snprintf(buf, sizeof(buf), "%s, %lld", dashboard_duration(cpu, took),
 			       dashboard_count_of(row, "runs"));
-		dashboard_table_row(out, json_string_value(json_object_get(row, "user")), buf, cpu / most,
-			  "plain");
+		dashboard_table_row(out, json_string_value(json_object_get(row, "user")), buf,
+				    cpu / most, "plain");
 	}
 	if (json_array_size(page->users) > 0)
 		dashboard_table_end(out);
@@ -53,8 +53,8 @@ static void storage(FILE *out, const struct dashboard *page)
 		char buf[32];
 
 		most = bytes > most ? bytes : most;
-		dashboard_table_row(out, json_string_value(json_object_get(row, "user")), dashboard_amount(bytes, buf),
-			  bytes / most, "plain");
+		dashboard_table_row(out, json_string_value(json_object_get(row, "user")),
+				    dashboard_amount(bytes, buf), bytes / most, "plain");
 	}
 	dashboard_table_end(out);
 	dashboard_section_end(out);
@@ -166,7 +166,7 @@ static void refusals(FILE *out, const struct dashboard *page)
 				      json_object_get(page->stats, rows[i].member));
 	dashboard_section(out, "refusals", "Denied and refused", "");
 	dashboard_counts(out, object, "Denied and refused operations", "Reason", NULL,
-	       "Nothing was denied or refused.");
+			 "Nothing was denied or refused.");
 	dashboard_section_end(out);
 }
 
@@ -261,9 +261,11 @@ static double rate_of(json_t *stats)
 static void cards(FILE *out, const struct dashboard *page)
 {
 	json_t *s = page->stats;
-	long long all = dashboard_count_of(s, "executions"), denied = dashboard_count_of(s, "blocked");
-	long long refused = dashboard_count_of(s, "rate_refused") + dashboard_count_of(s, "busy_refused") +
-			    dashboard_count_of(s, "quota_refused") + dashboard_count_of(s, "policy_refused");
+	long long all = dashboard_count_of(s, "executions"),
+		  denied = dashboard_count_of(s, "blocked");
+	long long refused =
+		dashboard_count_of(s, "rate_refused") + dashboard_count_of(s, "busy_refused") +
+		dashboard_count_of(s, "quota_refused") + dashboard_count_of(s, "policy_refused");
 	double good = (double)dashboard_count_of(json_object_get(s, "by_status"), "success");
 	char buf[32];
 
@@ -275,15 +277,20 @@ static void cards(FILE *out, const struct dashboard *page)
 	dashboard_card(out, "Runs per minute", buf, "plain");
 	(void)snprintf(buf, sizeof(buf), "%.1f %%", all ? good * 100 / (double)all : 0);
 	dashboard_card(out, "Success", all ? buf : "none yet", "good");
-	dashboard_card(out, "p50", dashboard_duration(dashboard_wall_of(s, "p50_ms"), buf), "plain");
-	dashboard_card(out, "p95", dashboard_duration(dashboard_wall_of(s, "p95_ms"), buf), "plain");
-	dashboard_card(out, "p99", dashboard_duration(dashboard_wall_of(s, "p99_ms"), buf), "plain");
+	dashboard_card(out, "p50", dashboard_duration(dashboard_wall_of(s, "p50_ms"), buf),
+		       "plain");
+	dashboard_card(out, "p95", dashboard_duration(dashboard_wall_of(s, "p95_ms"), buf),
+		       "plain");
+	dashboard_card(out, "p99", dashboard_duration(dashboard_wall_of(s, "p99_ms"), buf),
+		       "plain");
 	dashboard_card_count(out, "Timeouts", dashboard_count_of(s, "timeouts"),
-		   dashboard_count_of(s, "timeouts") ? "fair" : "plain");
+			     dashboard_count_of(s, "timeouts") ? "fair" : "plain");
 	dashboard_card_count(out, "Denied operations", denied, denied ? "bad" : "plain");
 	dashboard_card_count(out, "Refused", refused, refused ? "fair" : "plain");
-	dashboard_card(out, "Memory peak", dashboard_amount((double)dashboard_count_of(s, "memory_peak_bytes_max"), buf),
-	     "plain");
+	dashboard_card(out, "Memory peak",
+		       dashboard_amount((double)dashboard_count_of(s, "memory_peak_bytes_max"),
+					buf),
+		       "plain");
 	(void)fputs("</dl>\n", out);
 }
 
@@ -293,7 +300,8 @@ void dashboard_body(FILE *out, const struct dashboard *page)
 	cards(out, page);
 	(void)fputs("<main id=\"main\">\n", out);
 	dashboard_minutes(out, page);
-	by_name(out, page, "by_status", "How runs ended", "Status", dashboard_tone_of, "No run yet.");
+	by_name(out, page, "by_status", "How runs ended", "Status", dashboard_tone_of,
+		"No run yet.");
 	by_name(out, page, "limits_hit", "Limits that were hit", "Limit", NULL,
 		"No limit was hit.");
 	refusals(out, page);

@@ -48,7 +48,8 @@ static int64_t remove_stored(int storage, int session_dir)
 		if (strlen(de->d_name) < 38 || de->d_name[36] != '.')
 			continue;
 		(void)snprintf(id, sizeof(id), "%.36s", de->d_name);
-		if (!id_parse(id, full) || fstatat(session_dir, de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (!id_parse(id, full) ||
+		    fstatat(session_dir, de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		(void)snprintf(path, sizeof(path), ".ids/%.2s/%s", full, full);
 		(void)unlinkat(storage, path, 0);
@@ -81,7 +82,7 @@ int grave_empty(int storage, int user_dir, const char *grave, int64_t *ret_bytes
 		if (errno != ENOTEMPTY && errno != EEXIST)
 			return -1;
 	}
-	return io_remove_tree(user_dir, grave);	/* something that is not ours lies in it */
+	return io_remove_tree(user_dir, grave); /* something that is not ours lies in it */
 }
 
 int hidden_erase(int storage, int user_dir, const char *name, bool only_dead)
@@ -100,7 +101,8 @@ int hidden_erase(int storage, int user_dir, const char *name, bool only_dead)
 	while (dir && (de = readdir(dir))) {
 		if (!id_is(de->d_name))
 			continue;
-		(void)grave_empty(storage, hidden, de->d_name, &bytes);	/* what stays goes with the tree */
+		(void)grave_empty(storage, hidden, de->d_name,
+				  &bytes); /* what stays goes with the tree */
 		(void)usage_add(&session, -bytes, NULL);
 	}
 	return io_remove_tree(user_dir, name);

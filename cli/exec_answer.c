@@ -7,8 +7,8 @@
 #include "io.h"
 #include "libraries.h"
 
-#include <nettle/base64.h>
 #include <fcntl.h>
+#include <nettle/base64.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,10 +36,12 @@ static json_t *evidence(struct exec *x)
 		hit(list, "cpu_ms");
 	if (r->end == REPORT_MEMORY || x->cgroup.oom_kills > 0 || r->is_memory_refused)
 		hit(list, "memory_bytes");
-	if (r->end == REPORT_PROCESSES || x->cgroup.pids_refused > 0 || (r->is_process_refused && !x->cgroup.has_pids))
+	if (r->end == REPORT_PROCESSES || x->cgroup.pids_refused > 0 ||
+	    (r->is_process_refused && !x->cgroup.has_pids))
 		hit(list, "processes");
 	if (r->is_scratch_full)
-		hit(list, r->scratch_files >= x->limits.scratch_files ? "scratch_files" : "scratch_bytes");
+		hit(list, r->scratch_files >= x->limits.scratch_files ? "scratch_files" :
+									"scratch_bytes");
 	if (r->end == REPORT_SIGNAL && r->code == SIGXFSZ)
 		hit(list, "file_bytes");
 	if (r->end == REPORT_OUTPUT || x->run.out.total > x->limits.stdout_bytes)
@@ -86,7 +88,8 @@ static const char *tell_status(const struct report *r, json_t *hits)
 		return "memory_limit";
 	if (is_hit(hits, "cpu_ms"))
 		return "cpu_limit";
-	if (is_hit(hits, "file_bytes") || is_hit(hits, "scratch_bytes") || is_hit(hits, "scratch_files"))
+	if (is_hit(hits, "file_bytes") || is_hit(hits, "scratch_bytes") ||
+	    is_hit(hits, "scratch_files"))
 		return "disk_limit";
 	if (is_hit(hits, "processes"))
 		return "process_limit";
@@ -140,8 +143,11 @@ static json_t *files_of(struct exec *x)
 
 	for (i = 0; i < x->collect.count; i++) {
 		const struct change *c = &x->collect.changes[i];
-		json_t *v = json_pack("{s:o,s:s,s:s}", "id", id_json(x->call, c->entry.id), "name", c->entry.name,
-				      "change", c->kind == 'c' ? "created" : c->kind == 'm' ? "modified" : "deleted");
+		json_t *v = json_pack("{s:o,s:s,s:s}", "id", id_json(x->call, c->entry.id), "name",
+				      c->entry.name, "change",
+				      c->kind == 'c' ? "created" :
+				      c->kind == 'm' ? "modified" :
+						       "deleted");
 
 		if (c->kind != 'd') {
 			(void)json_object_set_new(v, "size", json_integer(c->entry.size));
@@ -163,10 +169,11 @@ static json_t *usage_of(const struct exec *x)
 	int64_t memory = c->has_memory && c->memory_peak ? c->memory_peak : r->memory_peak;
 	int64_t tasks = c->has_pids && c->pids_peak ? c->pids_peak : r->processes_peak;
 
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "wall_ms", (json_int_t)(r->run_us / 1000), "cpu_ms",
-			 (json_int_t)(cpu / 1000), "throttled_ms", (json_int_t)(c->throttled_us / 1000),
-			 "memory_peak_bytes", (json_int_t)memory, "processes_peak", (json_int_t)tasks,
-			 "scratch_bytes", (json_int_t)r->scratch_bytes, "exact", c->has_memory);
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "wall_ms", (json_int_t)(r->run_us / 1000),
+			 "cpu_ms", (json_int_t)(cpu / 1000), "throttled_ms",
+			 (json_int_t)(c->throttled_us / 1000), "memory_peak_bytes",
+			 (json_int_t)memory, "processes_peak", (json_int_t)tasks, "scratch_bytes",
+			 (json_int_t)r->scratch_bytes, "exact", c->has_memory);
 }
 
 static json_t *timing_of(const struct exec *x)
@@ -174,11 +181,12 @@ static json_t *timing_of(const struct exec *x)
 	const struct report *r = &x->run.report;
 	int64_t now = io_now_us();
 
-	return json_pack("{s:I,s:f,s:f,s:f,s:f,s:f,s:f}", "wait_ms", (json_int_t)x->wait_ms, "stage_ms",
-			 (double)(x->staged_us - x->begin_us) / 1000, "jail_ms", (double)r->jail_us / 1000, "run_ms",
-			 (double)(r->run_us - r->compile_us) / 1000, "compile_ms", (double)r->compile_us / 1000,
-			 "collect_ms", (double)r->collect_us / 1000, "total_ms",
-			 (double)(now - x->begin_us) / 1000);
+	return json_pack("{s:I,s:f,s:f,s:f,s:f,s:f,s:f}", "wait_ms", (json_int_t)x->wait_ms,
+			 "stage_ms", (double)(x->staged_us - x->begin_us) / 1000, "jail_ms",
+			 (double)r->jail_us / 1000, "run_ms",
+			 (double)(r->run_us - r->compile_us) / 1000, "compile_ms",
+			 (double)r->compile_us / 1000, "collect_ms", (double)r->collect_us / 1000,
+			 "total_ms", (double)(now - x->begin_us) / 1000);
 }
 
 static json_t *isolation_of(const struct exec *x)
@@ -188,13 +196,16 @@ static json_t *isolation_of(const struct exec *x)
 
 	(void)snprintf(filter, sizeof(filter), "%s:%s", x->spec.seccomp,
 		       filter_describe(x->spec.seccomp, r->notify));
-	return json_pack("{s:s,s:[sssssss],s:b,s:o,s:o,s:s,s:s,s:b,s:i,s:s,s:s,s:b}", "method", "userns", "namespaces",
-			 "user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "keyring", r->keyring, "seccomp",
-			 r->seccomp_mode == 2 || r->seccomp_mode == -1 ? json_string(filter) : json_null(),
-			 "landlock", r->landlock_abi ? json_integer(r->landlock_abi) : json_null(), "cgroup",
-			 x->cgroup.method, "caps", r->caps_held ? "some" : "none", "no_new_privs",
-			 r->no_new_privs != 0, "groups", r->groups, "workspace", r->overlay ? "overlay" : "copy",
-			 "proc", r->proc_fresh ? "fresh" : "empty", "notify", r->notify);
+	return json_pack("{s:s,s:[sssssss],s:b,s:o,s:o,s:s,s:s,s:b,s:i,s:s,s:s,s:b}", "method",
+			 "userns", "namespaces", "user", "mnt", "pid", "net", "ipc", "uts",
+			 "cgroup", "keyring", r->keyring, "seccomp",
+			 r->seccomp_mode == 2 || r->seccomp_mode == -1 ? json_string(filter) :
+									 json_null(),
+			 "landlock", r->landlock_abi ? json_integer(r->landlock_abi) : json_null(),
+			 "cgroup", x->cgroup.method, "caps", r->caps_held ? "some" : "none",
+			 "no_new_privs", r->no_new_privs != 0, "groups", r->groups, "workspace",
+			 r->overlay ? "overlay" : "copy", "proc", r->proc_fresh ? "fresh" : "empty",
+			 "notify", r->notify);
 }
 
 static json_t *blocked_of(const struct report *r)
@@ -205,10 +216,15 @@ static json_t *blocked_of(const struct report *r)
 	for (i = 0; i < r->blocked_count; i++) {
 		const struct report_blocked *b = &r->blocked[i];
 
-		(void)json_array_append_new(list, json_pack("{s:s,s:o,s:s,s:s,s:I,s:s}", "op", b->op, "target",
-			b->target[0] ? json_text(b->target, strlen(b->target)) : json_null(), "rule", "seccomp",
-			"errno", err_errno(b->sys), "count", (json_int_t)b->count, "hint",
-			"this system call is never needed by code that stays in its session"));
+		(void)json_array_append_new(
+			list,
+			json_pack(
+				"{s:s,s:o,s:s,s:s,s:I,s:s}", "op", b->op, "target",
+				b->target[0] ? json_text(b->target, strlen(b->target)) :
+					       json_null(),
+				"rule", "seccomp", "errno", err_errno(b->sys), "count",
+				(json_int_t)b->count, "hint",
+				"this system call is never needed by code that stays in its session"));
 	}
 	return list;
 }
@@ -262,11 +278,13 @@ json_t *exec_answer(struct exec *x)
 
 	x->status = tell_status(r, hits);
 	language_version(x->call, &x->profile, &x->language, version, sizeof(version));
-	end_code = r->end == REPORT_EXITED || r->end == REPORT_COMPILE ? json_integer(r->code) : json_null();
-	a = json_pack("{s:o,s:s,s:o,s:I,s:b,s:s,s:o,s:o,s:o}", "exec_id", id_json(x->call, x->stage.exec), "user",
-		      x->session.user, "session", id_json(x->call, x->session.id), "revision",
-		      (json_int_t)x->revision, "committed", committed, "status", x->status, "exit_code", end_code,
-		      "signal", is_signal ? json_integer(r->code) : json_null(), "limits_hit", hits);
+	end_code = r->end == REPORT_EXITED || r->end == REPORT_COMPILE ? json_integer(r->code) :
+									 json_null();
+	a = json_pack("{s:o,s:s,s:o,s:I,s:b,s:s,s:o,s:o,s:o}", "exec_id",
+		      id_json(x->call, x->stage.exec), "user", x->session.user, "session",
+		      id_json(x->call, x->session.id), "revision", (json_int_t)x->revision,
+		      "committed", committed, "status", x->status, "exit_code", end_code, "signal",
+		      is_signal ? json_integer(r->code) : json_null(), "limits_hit", hits);
 	put_output(x, a, &x->run.out, "stdout");
 	put_output(x, a, &x->run.err, "stderr");
 	put_hint(x, a);
@@ -279,8 +297,10 @@ json_t *exec_answer(struct exec *x)
 	(void)json_object_set_new(a, "isolation", isolation_of(x));
 	(void)json_object_set_new(a, "blocked", blocked_of(r));
 	(void)json_object_set_new(a, "start", json_string("cold"));
-	(void)json_object_set_new(a, "lang", x->language.name ? json_string(x->language.name) : json_null());
-	(void)json_object_set_new(a, "lang_version", version[0] ? json_string(version) : json_null());
+	(void)json_object_set_new(a, "lang",
+				  x->language.name ? json_string(x->language.name) : json_null());
+	(void)json_object_set_new(a, "lang_version",
+				  version[0] ? json_string(version) : json_null());
 	(void)json_object_set_new(a, "profile", json_string(x->profile.name));
 	if (r->end == REPORT_COMPILE)
 		(void)json_object_set_new(a, "compile_failed", json_true());

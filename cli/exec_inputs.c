@@ -67,7 +67,8 @@ static bool may_speak_for(const struct call *call, const char *user)
 }
 
 /* The open session of that user and id, opened once. NULL with err. */
-static struct session *other_session(struct exec *x, const char *user, const char *id, struct err *err)
+static struct session *other_session(struct exec *x, const char *user, const char *id,
+				     struct err *err)
 {
 	struct session *more;
 	size_t i;
@@ -77,7 +78,7 @@ static struct session *other_session(struct exec *x, const char *user, const cha
 	for (i = 0; i < x->other_count; i++)
 		if (!strcmp(user, x->others[i].user) && !strcmp(id, x->others[i].id))
 			return &x->others[i];
-	if (!x->others)	/* one for each file at most, so it never moves: pointers into it are held */
+	if (!x->others) /* one for each file at most, so it never moves: pointers into it are held */
 		x->others = calloc(json_array_size(x->request->files) + 1, sizeof(*x->others));
 	more = x->others ? &x->others[x->other_count] : NULL;
 	if (!more || session_open(x->call, user, id, more, err) < 0)
@@ -160,7 +161,8 @@ static void put(struct input *list, size_t *count, const struct input *in)
 		const char *have = list[i].entry.name;
 		size_t have_len = strlen(have);
 		bool clash = !strcmp(have, in->entry.name) ||
-			     (have_len > len && !strncmp(have, in->entry.name, len) && have[len] == '/') ||
+			     (have_len > len && !strncmp(have, in->entry.name, len) &&
+			      have[len] == '/') ||
 			     (len > have_len && !strncmp(have, in->entry.name, have_len) &&
 			      in->entry.name[have_len] == '/');
 
@@ -194,8 +196,10 @@ static int listed(struct exec *x, struct input *list, size_t *count, struct err 
 		else if (skip && err->code == ERR_NOT_FOUND) {
 			const char *what = w.name ? w.name : w.id;
 
-			(void)json_array_append_new(x->skipped, json_pack("{s:o,s:s}", "name",
-						    json_text(what, strlen(what)), "reason", "not found"));
+			(void)json_array_append_new(x->skipped,
+						    json_pack("{s:o,s:s}", "name",
+							      json_text(what, strlen(what)),
+							      "reason", "not found"));
 			done = 0;
 		}
 		json_release(wanted_fields, WANTED_COUNT, &w);

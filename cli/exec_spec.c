@@ -20,11 +20,33 @@ enum { SUPPORT_MAX = 1 << 20 };
 
 /* What run-times need beside /usr; each only where the root has it. */
 static const char *const parts[] = {
-	"/usr", "/etc/alternatives", "/etc/ld.so.cache", "/etc/fonts", "/etc/ssl/certs", "/etc/mime.types",
-	"/etc/java-17-openjdk", "/etc/java-21-openjdk", "/etc/R", "/etc/ImageMagick-6", "/etc/matplotlibrc",
-	"/etc/python3", "/etc/python3.11", "/etc/python3.12", "/etc/python3.13", "/etc/perl", "/etc/php",
-	"/etc/ghostscript", "/etc/libreoffice", "/etc/chromium", "/etc/ghc", "/etc/ldc2.conf", "/etc/magic",
-	"/var/cache/fontconfig", "/var/lib/ghostscript", "/etc/papersize", "/opt/sbx",
+	"/usr",
+	"/etc/alternatives",
+	"/etc/ld.so.cache",
+	"/etc/fonts",
+	"/etc/ssl/certs",
+	"/etc/mime.types",
+	"/etc/java-17-openjdk",
+	"/etc/java-21-openjdk",
+	"/etc/R",
+	"/etc/ImageMagick-6",
+	"/etc/matplotlibrc",
+	"/etc/python3",
+	"/etc/python3.11",
+	"/etc/python3.12",
+	"/etc/python3.13",
+	"/etc/perl",
+	"/etc/php",
+	"/etc/ghostscript",
+	"/etc/libreoffice",
+	"/etc/chromium",
+	"/etc/ghc",
+	"/etc/ldc2.conf",
+	"/etc/magic",
+	"/var/cache/fontconfig",
+	"/var/lib/ghostscript",
+	"/etc/papersize",
+	"/opt/sbx",
 };
 static const char *const links[] = { "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32" };
 
@@ -38,8 +60,10 @@ static int add_root(struct spec *s, int root, bool is_image, struct err *err)
 	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (fstatat(root, parts[i] + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)) &&
-		    view_mount(s, parts[i], NULL, from | (S_ISREG(st.st_mode) ? VIEW_FILE : 0) |
-			       (i == 0 || !strcmp(parts[i], "/opt/sbx") ? VIEW_EXEC : 0), err) < 0)
+		    view_mount(s, parts[i], NULL,
+			       from | (S_ISREG(st.st_mode) ? VIEW_FILE : 0) |
+				       (i == 0 || !strcmp(parts[i], "/opt/sbx") ? VIEW_EXEC : 0),
+			       err) < 0)
 			return -1;
 	for (i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
 		ssize_t n = readlinkat(root, links[i] + 1, target, sizeof(target) - 1);
@@ -48,7 +72,8 @@ static int add_root(struct spec *s, int root, bool is_image, struct err *err)
 			target[n] = 0;
 			if (view_file(s, links[i], NULL, target, false, err) < 0)
 				return -1;
-		} else if (fstatat(root, links[i] + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) &&
+		} else if (fstatat(root, links[i] + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			   S_ISDIR(st.st_mode) &&
 			   view_mount(s, links[i], NULL, from | VIEW_EXEC, err) < 0) {
 			return -1;
 		}
@@ -65,9 +90,10 @@ static int add_own_mounts(struct exec *x, struct err *err)
 		struct stat st;
 
 		if (x->profile.mounts[i][0] != '/' || stat(x->profile.mounts[i], &st) < 0)
-			return err_set(err, ERR_CONFIG, "profile '%s': /mounts/%zu: no such path", x->profile.name, i);
-		if (view_mount(&x->spec, x->profile.mounts[i], NULL, VIEW_EXEC | (S_ISDIR(st.st_mode) ? 0 : VIEW_FILE),
-			       err) < 0)
+			return err_set(err, ERR_CONFIG, "profile '%s': /mounts/%zu: no such path",
+				       x->profile.name, i);
+		if (view_mount(&x->spec, x->profile.mounts[i], NULL,
+			       VIEW_EXEC | (S_ISDIR(st.st_mode) ? 0 : VIEW_FILE), err) < 0)
 			return -1;
 	}
 	return 0;
@@ -92,7 +118,8 @@ static int add_etc(struct spec *s, struct err *err)
 }
 
 /* A file of profiles/inside, seen as seat below /run/sbx. */
-static int add_inside(struct exec *x, const char *name, const char *seat, bool is_program, struct err *err)
+static int add_inside(struct exec *x, const char *name, const char *seat, bool is_program,
+		      struct err *err)
 {
 	char path[PATH_MAX], target[80];
 
@@ -100,7 +127,8 @@ static int add_inside(struct exec *x, const char *name, const char *seat, bool i
 	(void)snprintf(target, sizeof(target), "/run/sbx/%.60s", seat);
 	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	AUTO_FREE char *text = fd < 0 ? NULL : io_read_all(fd, SUPPORT_MAX, NULL);
-	return text ? view_file(&x->spec, target, text, NULL, is_program, err) : err_sys(err, ERR_CONFIG, "read '%s'", path);
+	return text ? view_file(&x->spec, target, text, NULL, is_program, err) :
+		      err_sys(err, ERR_CONFIG, "read '%s'", path);
 }
 
 static int add_support(struct exec *x, struct err *err)
@@ -121,9 +149,14 @@ static int add_refusal(struct exec *x, const char *seat, struct err *err)
 	char target[80], text[400];
 
 	(void)snprintf(target, sizeof(target), "/run/sbx/%.60s", seat);
-	(void)snprintf(text, sizeof(text), is_module ? "import sys\nsys.exit(\"pip: the profile '%s' does not allow to install "
-		       "anything\")\n" : "#!/bin/sh\necho \"${0##*/}: the profile '%s' does not allow to install anything\" >&2\n"
-		       "exit 1\n", x->profile.name);
+	(void)snprintf(
+		text, sizeof(text),
+		is_module ?
+			"import sys\nsys.exit(\"pip: the profile '%s' does not allow to install "
+			"anything\")\n" :
+			"#!/bin/sh\necho \"${0##*/}: the profile '%s' does not allow to install anything\" >&2\n"
+			"exit 1\n",
+		x->profile.name);
 	return view_file(&x->spec, target, text, NULL, !is_module, err);
 }
 
@@ -148,7 +181,8 @@ static char **fill_argv(char *const *words, const char *file, char *const *args)
 
 		if (!hole)
 			argv[i] = strdup(words[i]);
-		else if (asprintf(&argv[i], "%.*s%s%s", (int)(hole - words[i]), words[i], file, hole + 6) < 0)
+		else if (asprintf(&argv[i], "%.*s%s%s", (int)(hole - words[i]), words[i], file,
+				  hole + 6) < 0)
 			argv[i] = NULL;
 	}
 	for (i = 0; argv && args && i < extra; i++)
@@ -175,8 +209,9 @@ static int add_installers(struct exec *x, struct err *err)
 		if (is_denied) {
 			if (add_refusal(x, installers[i].name, err) < 0)
 				return -1;
-		} else if (is_there(x, installers[i].needs) && add_inside(x, installers[i].file, installers[i].name,
-								   installers[i].name[0] == 'b', err) < 0) {
+		} else if (is_there(x, installers[i].needs) &&
+			   add_inside(x, installers[i].file, installers[i].name,
+				      installers[i].name[0] == 'b', err) < 0) {
 			return -1;
 		}
 	return x->request->is_bare ? 0 : view_append(&x->spec.exec_paths, "/run/sbx");
@@ -188,9 +223,10 @@ static int find_program(struct exec *x, char **argv, struct err *err)
 	size_t i;
 
 	if (strchr(argv[0], '/'))
-		return 0;	/* a path of the jail: known there only */
+		return 0; /* a path of the jail: known there only */
 	for (i = 0; i < x->spec.file_count; i++)
-		if (!strncmp(x->spec.files[i].path, "/run/sbx/bin/", 13) && !strcmp(x->spec.files[i].path + 13, argv[0])) {
+		if (!strncmp(x->spec.files[i].path, "/run/sbx/bin/", 13) &&
+		    !strcmp(x->spec.files[i].path + 13, argv[0])) {
 			free(argv[0]);
 			argv[0] = strdup(x->spec.files[i].path);
 			return argv[0] ? 0 : err_sys(err, ERR_INTERNAL, "allocate");
@@ -210,15 +246,20 @@ static int find_program(struct exec *x, char **argv, struct err *err)
 
 static int runtime_missing(struct exec *x, const char *path, struct err *err)
 {
-	(void)err_set(err, ERR_RUNTIME, "%s needs '%s', which is not installed", x->language.name, path);
-	return err_hint(err, x->run.root < 0 ? "install it on this host (see README), or use a profile with an image" :
-					       "rebuild the image with 'sbx image build'");
+	(void)err_set(err, ERR_RUNTIME, "%s needs '%s', which is not installed", x->language.name,
+		      path);
+	return err_hint(
+		err,
+		x->run.root < 0 ?
+			"install it on this host (see README), or use a profile with an image" :
+			"rebuild the image with 'sbx image build'");
 }
 
 /* sbx attack brings its probe along, from wherever sbx is installed. */
 static int add_probe(struct exec *x, struct err *err)
 {
-	return view_mount(&x->spec, x->request->probe, "/run/sbx/probe", VIEW_FILE | VIEW_EXEC, err);
+	return view_mount(&x->spec, x->request->probe, "/run/sbx/probe", VIEW_FILE | VIEW_EXEC,
+			  err);
 }
 
 static int set_command(struct exec *x, struct err *err)
@@ -230,7 +271,8 @@ static int set_command(struct exec *x, struct err *err)
 		return -1;
 	if (r->argv) {
 		x->spec.argv = fill_argv(r->argv, "", r->args);
-		return x->spec.argv ? find_program(x, x->spec.argv, err) : err_sys(err, ERR_INTERNAL, "allocate");
+		return x->spec.argv ? find_program(x, x->spec.argv, err) :
+				      err_sys(err, ERR_INTERNAL, "allocate");
 	}
 	(void)snprintf(path, sizeof(path), "/run/sbx/%.60s", x->language.file);
 	if (!is_there(x, x->language.run[0]) && strncmp(x->language.run[0], "/tmp/", 5) != 0)
@@ -270,7 +312,8 @@ static int set_env(struct exec *x, struct err *err)
 			if (j < n && i == 2) {
 				(void)err_set(err, ERR_POLICY, "the profile fixes '%.*s'",
 					      (int)strcspn(sources[i][k], "="), sources[i][k]);
-				return err_at(err, "/env/%.*s", (int)strcspn(sources[i][k], "="), sources[i][k]);
+				return err_at(err, "/env/%.*s", (int)strcspn(sources[i][k], "="),
+					      sources[i][k]);
 			}
 			free(x->spec.env[j]);
 			x->spec.env[j] = strdup(sources[i][k]);
@@ -280,13 +323,15 @@ static int set_env(struct exec *x, struct err *err)
 	for (j = 0; j < n && !same_name(x->spec.env[j], "PYTHONPATH="); j++)
 		;
 	if (j == n && !x->request->is_bare)
-		x->spec.env[n] = strdup("PYTHONPATH=/run/sbx");	/* our pip, for a Python that a shell starts */
+		x->spec.env[n] = strdup(
+			"PYTHONPATH=/run/sbx"); /* our pip, for a Python that a shell starts */
 	return 0;
 }
 
 static int set_require(struct exec *x, struct err *err)
 {
-	char *const *sources[] = { x->call->config->require, x->profile.require, x->request->require };
+	char *const *sources[] = { x->call->config->require, x->profile.require,
+				   x->request->require };
 	size_t i, k;
 
 	x->spec.landlock_min = x->profile.landlock_min;
@@ -328,10 +373,10 @@ int exec_spec(struct exec *x, struct err *err)
 	if (root < 0)
 		return err_sys(err, ERR_INTERNAL, "open the root");
 	if (add_root(s, root, x->run.root >= 0, err) < 0 || add_etc(s, err) < 0 ||
-	    libraries_view(&x->profile, root, x->run.root >= 0, s, err) < 0 || add_own_mounts(x, err) < 0 || add_installers(x, err) < 0 ||
-	    set_command(x, err) < 0 ||
-	    commands_view(&x->profile, root, x->run.root >= 0, !x->request->argv, s, err) < 0 || set_env(x, err) < 0 ||
-	    layers_view(x, err) < 0 || set_require(x, err) < 0)
+	    libraries_view(&x->profile, root, x->run.root >= 0, s, err) < 0 ||
+	    add_own_mounts(x, err) < 0 || add_installers(x, err) < 0 || set_command(x, err) < 0 ||
+	    commands_view(&x->profile, root, x->run.root >= 0, !x->request->argv, s, err) < 0 ||
+	    set_env(x, err) < 0 || layers_view(x, err) < 0 || set_require(x, err) < 0)
 		return -1;
 	s->image = x->run.root >= 0;
 	s->cgroup = x->cgroup.job >= 0;

@@ -16,7 +16,8 @@ const char *filter_describe(const char *name, int notify)
 	for (i = 0; i < FILTER_SETS_N; i++)
 		if (!strcmp(filter_sets[i].name, name)) {
 			(void)snprintf(text, sizeof(text), "%u:%s", filter_sets[i].calls,
-				       notify ? filter_sets[i].notify_sha256 : filter_sets[i].plain_sha256);
+				       notify ? filter_sets[i].notify_sha256 :
+						filter_sets[i].plain_sha256);
 			return text;
 		}
 	return "unknown";

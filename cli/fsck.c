@@ -25,7 +25,8 @@ struct check {
 	json_t *problems;
 };
 
-static void problem(struct check *c, const struct session *s, const char *file, const char *what, bool mended)
+static void problem(struct check *c, const struct session *s, const char *file, const char *what,
+		    bool mended)
 {
 	char where[200];
 
@@ -35,8 +36,9 @@ static void problem(struct check *c, const struct session *s, const char *file, 
 	else
 		c->wrong++;
 	if (json_array_size(c->problems) < PROBLEMS_MAX)
-		(void)json_array_append_new(c->problems, json_pack("{s:s,s:s,s:b}", "where", where, "what", what,
-							      "repaired", mended));
+		(void)json_array_append_new(c->problems,
+					    json_pack("{s:s,s:s,s:b}", "where", where, "what", what,
+						      "repaired", mended));
 }
 
 static bool hash_is(int fd, const char *want)
@@ -64,7 +66,8 @@ static void check_index(struct check *c, const struct session *s, const struct e
 	(void)unlinkat(c->storage, path, 0);
 	(void)io_mkdir(c->storage, ".ids");
 	(void)io_mkdir(c->storage, dir);
-	problem(c, s, e->id, "not in the index, or wrongly", symlinkat(want, c->storage, path) == 0);
+	problem(c, s, e->id, "not in the index, or wrongly",
+		symlinkat(want, c->storage, path) == 0);
 }
 
 static void check_entry(struct check *c, const struct session *s, const struct entry *e)
@@ -93,14 +96,15 @@ static void check_revisions(struct check *c, const struct session *s, json_t *na
 		struct err err = { 0 };
 
 		if (revision_load(s, n, &r, &err) < 0) {
-			if (err.code != ERR_NOT_FOUND)	/* an old one may have been removed */
+			if (err.code != ERR_NOT_FOUND) /* an old one may have been removed */
 				problem(c, s, ".manifest", err.msg, false);
 			continue;
 		}
 		for (i = 0; i < r.count; i++) {
 			char name[64];
 
-			(void)snprintf(name, sizeof(name), "%s.%s", r.entries[i].id, r.entries[i].extension);
+			(void)snprintf(name, sizeof(name), "%s.%s", r.entries[i].id,
+				       r.entries[i].extension);
 			if (json_object_get(named, name))
 				continue;
 			(void)json_object_set_new(named, name, json_true());
@@ -120,13 +124,15 @@ static void check_files(struct check *c, const struct session *s, json_t *named)
 		struct stat st;
 		char path[80];
 
-		if (de->d_name[0] == '.' || fstatat(s->dir, de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (de->d_name[0] == '.' ||
+		    fstatat(s->dir, de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		if (json_object_get(named, de->d_name)) {
 			c->user_bytes += st.st_size;
 			continue;
 		}
-		if (time(NULL) - st.st_ctime < ORPHAN_AGE_S) {	/* an upload may be about to name it */
+		if (time(NULL) - st.st_ctime <
+		    ORPHAN_AGE_S) { /* an upload may be about to name it */
 			c->user_bytes += st.st_size;
 			continue;
 		}
@@ -176,8 +182,11 @@ int fsck_run(struct call *call, bool repair, json_t **ret, struct err *err)
 	int again = openat(c.storage, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	AUTO_DIR DIR *dir = again < 0 ? NULL : fdopendir(again);
 	while (dir && (de = readdir(dir))) {
-		AUTO_FD int user_dir = de->d_name[0] == '.' ? -1 : io_open_dir(c.storage, de->d_name);
-		int inner = user_dir < 0 ? -1 : openat(user_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		AUTO_FD int user_dir = de->d_name[0] == '.' ? -1 :
+							      io_open_dir(c.storage, de->d_name);
+		int inner = user_dir < 0 ?
+				    -1 :
+				    openat(user_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		AUTO_DIR DIR *users = inner < 0 ? NULL : fdopendir(inner);
 
 		c.user_bytes = 0;
@@ -190,13 +199,15 @@ int fsck_run(struct call *call, bool repair, json_t **ret, struct err *err)
 	if (c.wrong) {
 		json_t *first = json_array_get(c.problems, 0);
 
-		(void)err_set(err, ERR_CORRUPT, "%lld problems, the first: %s: %s", (long long)c.wrong,
+		(void)err_set(err, ERR_CORRUPT, "%lld problems, the first: %s: %s",
+			      (long long)c.wrong,
 			      json_string_value(json_object_get(first, "where")),
 			      json_string_value(json_object_get(first, "what")));
 		(void)err_hint(err, "'fsck --repair' mends the index, sums and unnamed files");
 	}
 	*ret = json_pack("{s:I,s:I,s:I,s:I,s:I,s:o}", "sessions", (json_int_t)c.sessions, "files",
 			 (json_int_t)c.files, "unnamed_files", (json_int_t)c.orphans, "repaired",
-			 (json_int_t)c.repaired, "wrong", (json_int_t)c.wrong, "problems", c.problems);
+			 (json_int_t)c.repaired, "wrong", (json_int_t)c.wrong, "problems",
+			 c.problems);
 	return c.wrong ? -1 : 0;
 }

@@ -72,7 +72,8 @@ int govern_rate(struct call *call, const char *verb, struct err *err)
 	if (!call->config->rate_per_minute)
 		return 0;
 	state = call_state(call, err);
-	return state < 0 ? -1 : rate_take(state, call->config, call->user, verb, text_now_ms(), err);
+	return state < 0 ? -1 :
+			   rate_take(state, call->config, call->user, verb, text_now_ms(), err);
 }
 
 static const char *text_of(json_t *object, const char *name)
@@ -82,13 +83,18 @@ static const char *text_of(json_t *object, const char *name)
 
 static void count_run(int state, struct exec *x, json_t *answer)
 {
-	json_t *usage = json_object_get(answer, "usage"), *hits = json_object_get(answer, "limits_hit"), *v;
+	json_t *usage = json_object_get(answer, "usage"),
+	       *hits = json_object_get(answer, "limits_hit"), *v;
 	const char *limits[16] = { NULL };
-	struct stats_run run = { .status = x->status, .lang = text_of(answer, "lang"), .isolation = "userns",
-				 .limits_hit = limits, .wait_ms = x->wait_ms,
+	struct stats_run run = { .status = x->status,
+				 .lang = text_of(answer, "lang"),
+				 .isolation = "userns",
+				 .limits_hit = limits,
+				 .wait_ms = x->wait_ms,
 				 .wall_ms = json_integer_value(json_object_get(usage, "wall_ms")),
 				 .cpu_ms = json_integer_value(json_object_get(usage, "cpu_ms")),
-				 .memory_bytes = json_integer_value(json_object_get(usage, "memory_peak_bytes")),
+				 .memory_bytes = json_integer_value(
+					 json_object_get(usage, "memory_peak_bytes")),
 				 .blocked = x->run.report.blocked_total };
 	size_t i;
 
@@ -102,7 +108,8 @@ static void count_run(int state, struct exec *x, json_t *answer)
 static void charge(int state, struct call *call, const struct exec *x)
 {
 	struct budget used = { .runs = has_budget(call->config) ? 0 : 1, /* counted when it began */
-			       .cpu_ms = x->run.report.cpu_us / 1000, .bytes = x->collect.bytes };
+			       .cpu_ms = x->run.report.cpu_us / 1000,
+			       .bytes = x->collect.bytes };
 
 	(void)budget_charge(state, call->user, &used, text_now_ms(), NULL);
 }
@@ -139,8 +146,8 @@ static json_t *long_id(json_t *value)
 static const char *action_of(const char *verb)
 {
 	static const char *const words[][2] = {
-		{ "get", "download" }, { "ls", "files_list" }, { "render", "exec" }, { "tool", "exec" },
-		{ "replay", "exec" },
+		{ "get", "download" }, { "ls", "files_list" }, { "render", "exec" },
+		{ "tool", "exec" },    { "replay", "exec" },
 	};
 	size_t i;
 
@@ -154,18 +161,25 @@ static void add_execution(json_t *record, json_t *answer)
 {
 	json_t *usage = json_object_get(answer, "usage");
 
-	(void)json_object_set_new(record, "execution", json_pack("{s:O?,s:O?,s:O?,s:f,s:I}", "lang",
-		json_object_get(answer, "lang"), "durationMs", json_object_get(usage, "wall_ms"), "exitCode",
-		json_object_get(answer, "exit_code"), "memoryMB",
-		(double)json_integer_value(json_object_get(usage, "memory_peak_bytes")) / 1048576.0,
-		"filesGenerated", (json_int_t)json_array_size(json_object_get(answer, "files"))));
+	(void)json_object_set_new(
+		record, "execution",
+		json_pack("{s:O?,s:O?,s:O?,s:f,s:I}", "lang", json_object_get(answer, "lang"),
+			  "durationMs", json_object_get(usage, "wall_ms"), "exitCode",
+			  json_object_get(answer, "exit_code"), "memoryMB",
+			  (double)json_integer_value(json_object_get(usage, "memory_peak_bytes")) /
+				  1048576.0,
+			  "filesGenerated",
+			  (json_int_t)json_array_size(json_object_get(answer, "files"))));
 }
 
 static void add_file(json_t *record, json_t *file)
 {
-	(void)json_object_set_new(record, "file", json_pack("{s:o?,s:O?,s:O?,s:O?}", "fileId",
-		long_id(json_object_get(file, "id")), "filename", json_object_get(file, "name"), "size",
-		json_object_get(file, "size"), "mimeType", json_object_get(file, "mime")));
+	(void)json_object_set_new(record, "file",
+				  json_pack("{s:o?,s:O?,s:O?,s:O?}", "fileId",
+					    long_id(json_object_get(file, "id")), "filename",
+					    json_object_get(file, "name"), "size",
+					    json_object_get(file, "size"), "mimeType",
+					    json_object_get(file, "mime")));
 }
 
 /* Strings of a request are anything until they are decoded: what is too long to be one is left out. */
@@ -221,7 +235,8 @@ static void add_command(json_t *details, json_t *request)
 /* The members of a record that one verb or another has. */
 static void add_details(json_t *record, const char *verb, json_t *request, json_t *answer)
 {
-	json_t *files = json_object_get(answer, "files"), *blocked = json_object_get(answer, "blocked");
+	json_t *files = json_object_get(answer, "files"),
+	       *blocked = json_object_get(answer, "blocked");
 	const char *action = action_of(verb);
 	AUTO_JSON json_t *d = json_object();
 
@@ -241,7 +256,8 @@ static void add_details(json_t *record, const char *verb, json_t *request, json_
 		if (json_array_size(blocked))
 			(void)json_object_set(d, "blocked", blocked);
 	} else if (json_array_size(files) > 1) {
-		(void)json_object_set_new(d, "files", json_integer((json_int_t)json_array_size(files)));
+		(void)json_object_set_new(d, "files",
+					  json_integer((json_int_t)json_array_size(files)));
 	}
 	if (!answer && asked_for(request))
 		(void)json_object_set(d, "asked", asked_for(request));
@@ -285,7 +301,8 @@ static void add_error(json_t *record, const struct err *err)
 /* What only looks at sbx itself is no operation on anybody's data. */
 static bool is_audited(const char *verb)
 {
-	static const char *const quiet[] = { "audit", "history", "show", "stats", "dashboard", "ps", "top", "attack" };
+	static const char *const quiet[] = { "audit",     "history", "show", "stats",
+					     "dashboard", "ps",      "top",  "attack" };
 	size_t i;
 
 	for (i = 0; i < sizeof(quiet) / sizeof(quiet[0]); i++)
@@ -303,15 +320,18 @@ static void count_bytes(int state, const char *verb, json_t *answer)
 	if (!strcmp(verb, "upload")) {
 		json_array_foreach(json_object_get(answer, "files"), i, v)
 			sum += json_integer_value(json_object_get(v, "size"));
-		(void)stats_count(state, STATS_UPLOADS, (int64_t)json_array_size(json_object_get(answer, "files")), NULL);
+		(void)stats_count(state, STATS_UPLOADS,
+				  (int64_t)json_array_size(json_object_get(answer, "files")), NULL);
 		(void)stats_count(state, STATS_UPLOAD_BYTES, sum, NULL);
 	} else if (!strcmp(verb, "get")) {
 		(void)stats_count(state, STATS_DOWNLOADS, 1, NULL);
-		(void)stats_count(state, STATS_DOWNLOAD_BYTES, json_integer_value(json_object_get(answer, "size")), NULL);
+		(void)stats_count(state, STATS_DOWNLOAD_BYTES,
+				  json_integer_value(json_object_get(answer, "size")), NULL);
 	}
 }
 
-void govern_audit(struct call *call, const char *verb, json_t *request, json_t *answer, const struct err *err)
+void govern_audit(struct call *call, const char *verb, json_t *request, json_t *answer,
+		  const struct err *err)
 {
 	struct err own = { 0 };
 	int state;
@@ -328,9 +348,13 @@ void govern_audit(struct call *call, const char *verb, json_t *request, json_t *
 	if (!call->config->audit)
 		return;
 	json_t *record = json_pack("{s:s,s:s}", "action", action_of(verb), "status",
-				   !err ? "success" : err->code == ERR_NOT_FOUND || err->code == ERR_POLICY ||
-				   err->code == ERR_RATE ? "denied" : "error");
-	if (call->user[0] && !call->is_erased)	/* the name of a user that is none is not recorded as one */
+				   !err ? "success" :
+				   err->code == ERR_NOT_FOUND || err->code == ERR_POLICY ||
+						   err->code == ERR_RATE ?
+					  "denied" :
+					  "error");
+	if (call->user[0] &&
+	    !call->is_erased) /* the name of a user that is none is not recorded as one */
 		add_text(record, "userId", call->user, 64);
 	add_text(record, "ip", call->ip, 64);
 	add_text(record, "userAgent", call->user_agent, 256);

@@ -15,6 +15,7 @@ int govern_rate(struct call *call, const char *verb, struct err *err);
 /* After a run, answered or failed: counters, history, budget. */
 void govern_run(struct call *call, struct exec *exec, json_t *answer, const struct err *err);
 /* After any verb: the audit log. answer may be NULL. */
-void govern_audit(struct call *call, const char *verb, json_t *request, json_t *answer, const struct err *err);
+void govern_audit(struct call *call, const char *verb, json_t *request, json_t *answer,
+		  const struct err *err);
 
 #endif

@@ -11,7 +11,7 @@
 
 enum {
 	CHUNK = 256 << 10,
-	WINDOW = 2 << 20,	/* a multiple of every page size */
+	WINDOW = 2 << 20, /* a multiple of every page size */
 };
 
 void hash_end(struct sha256_ctx *hash, char ret[HASH_SIZE])
@@ -68,9 +68,9 @@ struct hash_beside {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t more;
-	int64_t size;		/* under lock, and so is last */
+	int64_t size; /* under lock, and so is last */
 	bool last;
-	int fd, error;		/* error, at and sha: the thread's until it is joined */
+	int fd, error; /* error, at and sha: the thread's until it is joined */
 	int64_t at;
 	struct sha256_ctx sha;
 };

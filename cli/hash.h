@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HASH_SIZE = 65 };	/* 64 digits of SHA-256 and a NUL */
+enum { HASH_SIZE = 65 }; /* 64 digits of SHA-256 and a NUL */
 
 /* Ends a running hash and writes its digits; hash is ready for another. */
 void hash_end(struct sha256_ctx *hash, char ret[HASH_SIZE]);

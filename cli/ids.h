@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { ID_SIZE = 37, ID_SHORT_SIZE = 22 };	/* with the NUL */
+enum { ID_SIZE = 37, ID_SHORT_SIZE = 22 }; /* with the NUL */
 
 /* A new random UUIDv4, lower case. */
 void id_new(char *ret);

@@ -65,7 +65,8 @@ static int open_lines(struct jail_run *run, struct lines *l, struct ends *e, str
 	    make_pipe(&l->control, &e->fd[SPEC_FD_CONTROL], false, err) < 0 ||
 	    make_pipe(&out, &e->fd[1], true, err) < 0)
 		return -1;
-	if (sink_open(&run->out, out, run->out.cap) < 0 || make_pipe(&errors, &e->fd[2], true, err) < 0 ||
+	if (sink_open(&run->out, out, run->out.cap) < 0 ||
+	    make_pipe(&errors, &e->fd[2], true, err) < 0 ||
 	    sink_open(&run->err, errors, run->err.cap) < 0)
 		return err_sys(err, ERR_INTERNAL, "prepare for the output");
 	if (run->stdin_direct)
@@ -92,7 +93,8 @@ static int open_lines(struct jail_run *run, struct lines *l, struct ends *e, str
  */
 static void become_jail(const char *path, const struct ends *ends)
 {
-	struct ends copy = *ends, *e = &copy;	/* the memory is the parent's: its numbers must stay */
+	struct ends copy = *ends,
+		    *e = &copy; /* the memory is the parent's: its numbers must stay */
 	static char name[] = "sbx-jail";
 	char *const argv[] = { name, NULL }, *const env[] = { NULL };
 	int i;
@@ -168,7 +170,7 @@ static void feed(struct jail_run *run, struct lines *l)
 	if (n > 0) {
 		l->feed_sent += (size_t)n;
 	} else if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		(void)close(l->input);	/* the command has closed its input */
+		(void)close(l->input); /* the command has closed its input */
 		l->input = -1;
 	}
 }
@@ -184,7 +186,8 @@ static int take_fds(struct msghdr *msg, int *ret_fd)
 
 	*ret_fd = -1;
 	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-		size_t i, n = c->cmsg_len < CMSG_LEN(0) ? 0 : (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		size_t i, n = c->cmsg_len < CMSG_LEN(0) ? 0 :
+							  (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
@@ -213,7 +216,9 @@ static bool take_packet(struct jail_run *run, struct lines *l)
 	} control = { 0 };
 	char buf[HARVEST_NAME_MAX + 2];
 	struct iovec iov = { buf, sizeof(buf) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space,
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.space,
 			      .msg_controllen = sizeof(control.space) };
 	ssize_t n = recvmsg(l->harvest, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	int has_why = n > 0 && buf[0] == HARVEST_SKIP, count;
@@ -277,15 +282,17 @@ static void loop(struct jail_run *run, struct lines *l)
 	watch_signals();
 	while (run->out.fd >= 0 || run->err.fd >= 0 || l->harvest >= 0) {
 		struct pollfd p[] = {
-			{ .fd = run->out.fd, .events = POLLIN }, { .fd = run->err.fd, .events = POLLIN },
-			{ .fd = l->harvest, .events = POLLIN }, { .fd = l->input, .events = POLLOUT },
+			{ .fd = run->out.fd, .events = POLLIN },
+			{ .fd = run->err.fd, .events = POLLIN },
+			{ .fd = l->harvest, .events = POLLIN },
+			{ .fd = l->input, .events = POLLOUT },
 			{ .fd = l->spec, .events = POLLOUT },
 		};
 
 		if (stop_signal && !told && write(l->control, "k", 1) == 1)
 			told = true;
 		if (poll(p, 5, -1) < 0)
-			continue;	/* EINTR: the signal is looked at above */
+			continue; /* EINTR: the signal is looked at above */
 		if (p[4].revents)
 			write_some(&l->spec, l->text, l->text_len, &l->text_sent);
 		if (p[0].revents)
@@ -324,7 +331,8 @@ static int judge(struct jail_run *run, struct lines *l, int status, struct err *
 		return -1;
 	}
 	if (!l->is_harvested && r->end != REPORT_KILLED)
-		return err_set(err, ERR_INTERNAL, "the results came in part only: nothing was kept");
+		return err_set(err, ERR_INTERNAL,
+			       "the results came in part only: nothing was kept");
 	return 0;
 }
 

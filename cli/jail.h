@@ -17,15 +17,15 @@ typedef int (*harvest_taker)(void *taker, char type, char why, const char *name,
 struct jail_run {
 	const struct spec *spec;
 	const char *libexec;
-	int input;		/* directory with "in" and "dirs" */
-	int cgroup, root;	/* or -1 */
-	int stdin_fd;		/* its bytes are fed to the command, or -1: nothing */
-	bool stdin_direct;	/* the command gets stdin_fd itself: a pipe that the caller made */
+	int input; /* directory with "in" and "dirs" */
+	int cgroup, root; /* or -1 */
+	int stdin_fd; /* its bytes are fed to the command, or -1: nothing */
+	bool stdin_direct; /* the command gets stdin_fd itself: a pipe that the caller made */
 	struct sink out, err;
-	int64_t output_kill;	/* bytes of output that end the run */
+	int64_t output_kill; /* bytes of output that end the run */
 	harvest_taker take;
 	void *taker;
-	pid_t pid;		/* of the supervisor, while it runs */
+	pid_t pid; /* of the supervisor, while it runs */
 	/* called when the supervisor exists and has not begun: to put it where it belongs; or NULL */
 	int (*ready)(struct jail_run *run, void *ready_arg, struct err *err);
 	void *ready_arg;

@@ -61,7 +61,9 @@ static void remove_kept(int views, const char *name)
 		return;
 	(void)snprintf(gone, sizeof(gone), ".gone-%.40s", name);
 	if (name[0] == '.' || renameat2(views, name, views, gone, RENAME_NOREPLACE) == 0)
-		(void)io_remove_tree(views, name[0] == '.' ? name : gone);	/* what stays, the next sweep finds */
+		(void)io_remove_tree(views, name[0] == '.' ?
+						    name :
+						    gone); /* what stays, the next sweep finds */
 }
 
 void kept_sweep(const struct session *session, int64_t keep)

@@ -257,8 +257,8 @@ static int check_stamp(const struct config *config, const struct layer *layer, s
 	int64_t files, bytes;
 	char stamp[65];
 
-	if (tree < 0 || layer_sums(tree, NULL, stamp, &files, &bytes, err) < 0 ||
-	    !layer->stamp || strcmp(stamp, layer->stamp) != 0)
+	if (tree < 0 || layer_sums(tree, NULL, stamp, &files, &bytes, err) < 0 || !layer->stamp ||
+	    strcmp(stamp, layer->stamp) != 0)
 		return is_other(layer, err);
 	return 0;
 }

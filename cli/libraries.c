@@ -249,8 +249,8 @@ static void take_owned(struct allowed *a, const char *name, size_t len)
 {
 	static const char place[] = "\n/usr/lib/python3/dist-packages/";
 	/* a package that may be there for several has its own in the file's name */
-	static const char *const arch[] = { "", ":amd64", ":arm64", ":armhf", ":i386", ":ppc64el",
-					    ":riscv64", ":s390x" };
+	static const char *const arch[] = { "",      ":amd64",   ":arm64",   ":armhf",
+					    ":i386", ":ppc64el", ":riscv64", ":s390x" };
 	AUTO_FREE char *list = NULL;
 	char path[PATH_MAX];
 	const char *p;

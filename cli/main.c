@@ -37,11 +37,14 @@ static void help(const char *program, FILE *out)
 {
 	size_t i;
 
-	(void)fprintf(out, "Usage: %s COMMAND [options] [operands]\n"
-		      "Runs code that nobody has read, in a jail, with the files of a session.\n\n", program);
+	(void)fprintf(out,
+		      "Usage: %s COMMAND [options] [operands]\n"
+		      "Runs code that nobody has read, in a jail, with the files of a session.\n\n",
+		      program);
 	for (i = 0; verbs[i]; i++)
 		(void)fprintf(out, "  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
-	(void)fprintf(out, "\n'%s COMMAND --help' tells the options, %s(1) the rest.\n", program, program);
+	(void)fprintf(out, "\n'%s COMMAND --help' tells the options, %s(1) the rest.\n", program,
+		      program);
 }
 
 /* The name without what a shell's path puts before it. */
@@ -58,7 +61,8 @@ static json_t *error_json(const struct err *err)
 			      json_text(err->msg, strlen(err->msg)));
 
 	if (err->pointer[0])
-		(void)json_object_set_new(e, "pointer", json_text(err->pointer, strlen(err->pointer)));
+		(void)json_object_set_new(e, "pointer",
+					  json_text(err->pointer, strlen(err->pointer)));
 	if (err->hint[0])
 		(void)json_object_set_new(e, "hint", json_text(err->hint, strlen(err->hint)));
 	if (err->retry_ms)
@@ -88,10 +92,12 @@ static int fail(const char *program, const char *verb, bool is_json, const struc
 	if (is_json)
 		(void)print_json(error_json(err));
 	else
-		(void)fprintf(stderr, "%s: %s%s%s%s%s%s\n", program, err->pointer, err->pointer[0] ? ": " : "", msg,
-			      hint[0] ? " (" : "", hint, hint[0] ? ")" : "");
+		(void)fprintf(stderr, "%s: %s%s%s%s%s%s\n", program, err->pointer,
+			      err->pointer[0] ? ": " : "", msg, hint[0] ? " (" : "", hint,
+			      hint[0] ? ")" : "");
 	if (err->code == ERR_USAGE && !is_json)
-		(void)fprintf(stderr, "Try '%s%s%s --help'.\n", program, verb ? " " : "", verb ? verb : "");
+		(void)fprintf(stderr, "Try '%s%s%s --help'.\n", program, verb ? " " : "",
+			      verb ? verb : "");
 	/* the shell form of exec leaves the statuses to the program, as env(1) and timeout(1) do */
 	if (verb && !strcmp(verb, "exec") && !is_json)
 		return 125;
@@ -139,7 +145,8 @@ static const char *text_member(json_t *request, const char *name)
 	json_t *v = json_object_get(request, name);
 
 	return json_is_string(v) && strlen(json_string_value(v)) == json_string_length(v) ?
-	       json_string_value(v) : NULL;
+		       json_string_value(v) :
+		       NULL;
 }
 
 /* What the request says of the client, else what a caller that writes no request says; NULL: nothing. */
@@ -237,7 +244,8 @@ static int start(const char *program, const struct verb *verb, int argc, char **
 	}
 	if (g.request) {
 		if (g.options || g.operands) {
-			(void)err_set(&err, ERR_USAGE, "--request takes no other options or operands");
+			(void)err_set(&err, ERR_USAGE,
+				      "--request takes no other options or operands");
 			return fail(program, verb->name, true, &err);
 		}
 		json_decref(request);

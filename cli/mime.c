@@ -21,13 +21,27 @@ enum { ANSWER_MS = 10000 };
 
 /* libmagic says text/plain, and the name says which one. */
 static const char *const texts[][2] = {
-	{ ".csv", "text/csv" }, { ".tsv", "text/tab-separated-values" }, { ".json", "application/json" },
-	{ ".md", "text/markdown" }, { ".html", "text/html" }, { ".htm", "text/html" }, { ".css", "text/css" },
-	{ ".js", "text/javascript" }, { ".mjs", "text/javascript" }, { ".svg", "image/svg+xml" },
-	{ ".xml", "application/xml" }, { ".yaml", "application/yaml" }, { ".yml", "application/yaml" },
-	{ ".py", "text/x-python" }, { ".ts", "text/x-typescript" }, { ".c", "text/x-c" },
-	{ ".sh", "text/x-shellscript" }, { ".ndjson", "application/x-ndjson" },
-	{ ".jsonl", "application/x-ndjson" }, { ".toml", "application/toml" }, { ".ipynb", "application/x-ipynb+json" },
+	{ ".csv", "text/csv" },
+	{ ".tsv", "text/tab-separated-values" },
+	{ ".json", "application/json" },
+	{ ".md", "text/markdown" },
+	{ ".html", "text/html" },
+	{ ".htm", "text/html" },
+	{ ".css", "text/css" },
+	{ ".js", "text/javascript" },
+	{ ".mjs", "text/javascript" },
+	{ ".svg", "image/svg+xml" },
+	{ ".xml", "application/xml" },
+	{ ".yaml", "application/yaml" },
+	{ ".yml", "application/yaml" },
+	{ ".py", "text/x-python" },
+	{ ".ts", "text/x-typescript" },
+	{ ".c", "text/x-c" },
+	{ ".sh", "text/x-shellscript" },
+	{ ".ndjson", "application/x-ndjson" },
+	{ ".jsonl", "application/x-ndjson" },
+	{ ".toml", "application/toml" },
+	{ ".ipynb", "application/x-ipynb+json" },
 };
 
 static int start(struct mime *mime)
@@ -72,7 +86,9 @@ static int ask(struct mime *mime, int fd, char *ret, size_t size)
 	} control = { 0 };
 	char byte = 'f';
 	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space,
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.space,
 			      .msg_controllen = sizeof(control.space) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 	struct pollfd p = { .fd = mime->socket, .events = POLLIN };
@@ -90,7 +106,10 @@ static int ask(struct mime *mime, int fd, char *ret, size_t size)
 	ret[n] = 0;
 	/* it read hostile bytes: its word is checked like one */
 	return strspn(ret, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/.+-_") ==
-	       (size_t)n && strchr(ret, '/') ? 0 : -1;
+				       (size_t)n &&
+			       strchr(ret, '/') ?
+		       0 :
+		       -1;
 }
 
 static void refine(const char *name, char *ret, size_t size)
@@ -116,7 +135,7 @@ void mime_type(struct mime *mime, int fd, const char *name, char *ret, size_t si
 		return;
 	}
 	if ((!mime->pid && start(mime) < 0) || ask(mime, fd, ret, size) < 0) {
-		mime_done(mime);	/* a broken one is not asked again; the next file gets a new one */
+		mime_done(mime); /* a broken one is not asked again; the next file gets a new one */
 		(void)snprintf(ret, size, "application/octet-stream");
 		return;
 	}
@@ -136,8 +155,9 @@ void mime_done(struct mime *mime)
 int mime_allowed(const struct config *config, const struct entry *e, struct err *err)
 {
 	static const char *const kinds[][2] = {
-		{ "png", "image/png" }, { "jpg", "image/jpeg" }, { "jpeg", "image/jpeg" }, { "gif", "image/gif" },
-		{ "pdf", "application/pdf" }, { "webp", "image/webp" }, { "mp4", "video/mp4" },
+		{ "png", "image/png" }, { "jpg", "image/jpeg" },      { "jpeg", "image/jpeg" },
+		{ "gif", "image/gif" }, { "pdf", "application/pdf" }, { "webp", "image/webp" },
+		{ "mp4", "video/mp4" },
 	};
 	size_t i;
 
@@ -147,13 +167,18 @@ int mime_allowed(const struct config *config, const struct entry *e, struct err 
 		if (!strcmp(config->extensions[i], e->extension))
 			break;
 	if (!config->extensions[i])
-		return err_set(err, ERR_POLICY, "files of type '%s' may not be uploaded here", e->extension);
+		return err_set(err, ERR_POLICY, "files of type '%s' may not be uploaded here",
+			       e->extension);
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (!strcmp(kinds[i][0], e->extension) && e->size > 0 && strcmp(kinds[i][1], e->mime) != 0)
-			return err_set(err, ERR_POLICY, "the content is %s, not what '.%s' promises", e->mime,
+		if (!strcmp(kinds[i][0], e->extension) && e->size > 0 &&
+		    strcmp(kinds[i][1], e->mime) != 0)
+			return err_set(err, ERR_POLICY,
+				       "the content is %s, not what '.%s' promises", e->mime,
 				       e->extension);
-	if (!strcmp(e->mime, "application/x-dosexec") || !strncmp(e->mime, "application/x-executable", 24) ||
-	    !strcmp(e->mime, "application/x-pie-executable") || !strcmp(e->mime, "application/x-sharedlib"))
+	if (!strcmp(e->mime, "application/x-dosexec") ||
+	    !strncmp(e->mime, "application/x-executable", 24) ||
+	    !strcmp(e->mime, "application/x-pie-executable") ||
+	    !strcmp(e->mime, "application/x-sharedlib"))
 		return err_set(err, ERR_POLICY, "the content is a program (%s)", e->mime);
 	return 0;
 }

@@ -12,7 +12,7 @@ struct entry;
 /* A helper that is started when the first type is asked for. Zero-initialise; mime_done() ends it. */
 struct mime {
 	const struct config *config;
-	int socket;		/* valid when pid is not 0 */
+	int socket; /* valid when pid is not 0 */
 	pid_t pid;
 };
 

@@ -77,7 +77,8 @@ bool name_is_user(const struct config *config, const char *user)
 	if (config->user_object_id)
 		return len == 24 && strspn(user, "0123456789abcdefABCDEF") == 24;
 	return len >= 1 && len <= 64 && user[0] != '_' && user[0] != '-' &&
-	       strspn(user, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == len;
+	       strspn(user, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
+		       len;
 }
 
 void name_extension(const char *name, char *ret, size_t size)

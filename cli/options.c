@@ -19,7 +19,8 @@ static const struct option_row globals_rows[] = {
 static const struct option_row *find(const struct option_row *rows, const char *word, size_t len)
 {
 	for (; rows->name; rows++)
-		if (len == 1 ? rows->letter == word[0] : strlen(rows->name) == len && !strncmp(rows->name, word, len))
+		if (len == 1 ? rows->letter == word[0] :
+			       strlen(rows->name) == len && !strncmp(rows->name, word, len))
 			return rows;
 	return NULL;
 }
@@ -75,7 +76,8 @@ static int put(const struct option_row *row, const char *text, json_t *request, 
 		return json_object_set_new(at, leaf, json_true());
 	if (row->kind == OPTION_MAP) {
 		eq = strchr(text, '=');
-		if (!eq || eq == text || (size_t)(eq - text) >= sizeof(name) || !text_is_utf8(text, strlen(text)))
+		if (!eq || eq == text || (size_t)(eq - text) >= sizeof(name) ||
+		    !text_is_utf8(text, strlen(text)))
 			return err_set(err, ERR_USAGE, "option '--%s' takes NAME=VALUE", row->name);
 		(void)snprintf(name, sizeof(name), "%.*s", (int)(eq - text), text);
 		if (!have) {
@@ -122,7 +124,8 @@ static int take_option(const struct verb *verb, int argc, char **argv, int *i, j
 	bool is_long = word[1] == '-';
 	const char *name = word + (is_long ? 2 : 1);
 	size_t len = is_long ? strcspn(name, "=") : 1;
-	const struct option_row *row = len > (is_long ? 1U : 0U) ? find(verb->options, name, len) : NULL;
+	const struct option_row *row = len > (is_long ? 1U : 0U) ? find(verb->options, name, len) :
+								   NULL;
 	bool is_global = !row;
 
 	if (!row && len > (is_long ? 1U : 0U))
@@ -145,8 +148,8 @@ static int take_option(const struct verb *verb, int argc, char **argv, int *i, j
 	return put(row, text, request, err);
 }
 
-int options_parse(const struct verb *verb, int argc, char **argv, json_t *request, struct globals *ret,
-		  struct err *err)
+int options_parse(const struct verb *verb, int argc, char **argv, json_t *request,
+		  struct globals *ret, struct err *err)
 {
 	bool only_operands = false, is_argv = false;
 	json_t *operands = NULL;
@@ -171,7 +174,8 @@ int options_parse(const struct verb *verb, int argc, char **argv, json_t *reques
 			return err_set(err, ERR_USAGE, "an operand is no UTF-8");
 		if (!operands) {
 			operands = json_array();
-			(void)json_object_set_new(request, is_argv ? "argv" : verb->operand_member, operands);
+			(void)json_object_set_new(request, is_argv ? "argv" : verb->operand_member,
+						  operands);
 			/* the words behind a program's file are its own */
 			only_operands = only_operands || !strcmp(verb->name, "exec");
 		}
@@ -187,8 +191,8 @@ static void help_rows(const struct option_row *rows, FILE *out)
 
 	for (; rows->name; rows++) {
 		(void)snprintf(left, sizeof(left), "%c%c%c --%s%s%s", rows->letter ? '-' : ' ',
-			       rows->letter ? rows->letter : ' ', rows->letter ? ',' : ' ', rows->name,
-			       rows->value ? " " : "", rows->value ? rows->value : "");
+			       rows->letter ? rows->letter : ' ', rows->letter ? ',' : ' ',
+			       rows->name, rows->value ? " " : "", rows->value ? rows->value : "");
 		(void)fprintf(out, "  %-28s %s\n", left, rows->help);
 	}
 }
@@ -197,7 +201,8 @@ void options_help(const struct verb *verb, const char *program, FILE *out)
 {
 	(void)fprintf(out, "Usage: %s %s [options]%s%s\n%c%s.\n\n", program, verb->name,
 		      verb->operands ? " " : "", verb->operands ? verb->operands : "",
-		      verb->summary[0] >= 'a' && verb->summary[0] <= 'z' ? verb->summary[0] - 32 : verb->summary[0],
+		      verb->summary[0] >= 'a' && verb->summary[0] <= 'z' ? verb->summary[0] - 32 :
+									   verb->summary[0],
 		      verb->summary + 1);
 	help_rows(verb->options, out);
 	help_rows(globals_rows, out);

@@ -15,7 +15,8 @@ enum { RETRY_MS = 1000, STALLED_PERCENT = 50 };
 
 static int busy(struct err *err, const char *what, int64_t percent, int64_t limit)
 {
-	(void)err_set(err, ERR_BUSY, "%s: %" PRId64 " %%, and %" PRId64 " %% is the limit", what, percent, limit);
+	(void)err_set(err, ERR_BUSY, "%s: %" PRId64 " %%, and %" PRId64 " %% is the limit", what,
+		      percent, limit);
 	if (err)
 		err->retry_ms = RETRY_MS;
 	return err_hint(err, "the setting is \"pressure_percent\"");

@@ -19,11 +19,13 @@
 #define N(m, lo, hi) JSON_FIELD(limits, m, .kind = JSON_KIND_INT, .min = (lo), .max = (hi))
 
 static const struct json_field limit_fields[] = {
-	N(wall_ms, 1, DAYS_30_MS), N(cpu_ms, 1, DAYS_30_MS), N(compile_ms, 1, 600000),
-	N(memory_bytes, 8 << 20, BYTES_MAX), N(swap_bytes, 0, BYTES_MAX), N(processes, 1, 100000),
-	N(open_files, 16, 65536), N(file_bytes, 1, BYTES_MAX), N(stack_bytes, 1 << 16, BYTES_MAX),
-	N(scratch_bytes, 1 << 16, BYTES_MAX), N(scratch_files, 16, 10000000),
-	N(stdout_bytes, 0, 64 << 20), N(stderr_bytes, 0, 64 << 20), N(cpu_percent, 1, 100000),
+	N(wall_ms, 1, DAYS_30_MS),          N(cpu_ms, 1, DAYS_30_MS),
+	N(compile_ms, 1, 600000),           N(memory_bytes, 8 << 20, BYTES_MAX),
+	N(swap_bytes, 0, BYTES_MAX),        N(processes, 1, 100000),
+	N(open_files, 16, 65536),           N(file_bytes, 1, BYTES_MAX),
+	N(stack_bytes, 1 << 16, BYTES_MAX), N(scratch_bytes, 1 << 16, BYTES_MAX),
+	N(scratch_files, 16, 10000000),     N(stdout_bytes, 0, 64 << 20),
+	N(stderr_bytes, 0, 64 << 20),       N(cpu_percent, 1, 100000),
 	N(io_bytes_per_s, 1, BYTES_MAX),
 };
 enum { LIMIT_COUNT = sizeof(limit_fields) / sizeof(limit_fields[0]) };
@@ -31,11 +33,17 @@ enum { LIMIT_COUNT = sizeof(limit_fields) / sizeof(limit_fields[0]) };
 #define S(m, ...) JSON_FIELD(profile, m, .kind = JSON_KIND_STRING, .max = 65536, __VA_ARGS__)
 #define L(m) JSON_FIELD(profile, m, .kind = JSON_KIND_STRINGS, .max = 512)
 static const struct json_field profile_fields[] = {
-	S(description), S(root, .min = 1), S(seccomp, .min = 1), S(network, .min = 1), S(prompt),
+	S(description),
+	S(root, .min = 1),
+	S(seccomp, .min = 1),
+	S(network, .min = 1),
+	S(prompt),
 	JSON_FIELD(profile, exec_writable, .kind = JSON_KIND_BOOL),
 	JSON_FIELD(profile, landlock_min, .kind = JSON_KIND_INT, .max = 64),
 	JSON_FIELD(profile, env, .kind = JSON_KIND_MAP, .max = 128),
-	L(require), L(mounts), L(keep),
+	L(require),
+	L(mounts),
+	L(keep),
 	JSON_FIELD(profile, languages, .kind = JSON_KIND_ANY),
 	{ .name = "limits", .kind = JSON_KIND_ANY, .offset = offsetof(struct profile, limits_doc) },
 	JSON_FIELD(profile, tools, .kind = JSON_KIND_ANY),
@@ -72,7 +80,8 @@ json_t *limits_json(const struct limits *limits)
 
 	for (i = 0; i < LIMIT_COUNT; i++)
 		if (*slot(limits, i) || !strcmp(limit_fields[i].name, "swap_bytes"))
-			(void)json_object_set_new(object, limit_fields[i].name, json_integer(*slot(limits, i)));
+			(void)json_object_set_new(object, limit_fields[i].name,
+						  json_integer(*slot(limits, i)));
 	return object;
 }
 
@@ -88,8 +97,8 @@ int limits_lower(const struct limits *request, const struct limits *ceiling, str
 		if (!asked)
 			continue;
 		if ((top || !strcmp(limit_fields[i].name, "swap_bytes")) && asked > top) {
-			(void)err_set(err, ERR_LIMIT, "%s: the ceiling is %lld", limit_fields[i].name,
-				      (long long)top);
+			(void)err_set(err, ERR_LIMIT, "%s: the ceiling is %lld",
+				      limit_fields[i].name, (long long)top);
 			return err_at(err, "/limits/%s", limit_fields[i].name);
 		}
 		*slot(ret, i) = asked;
@@ -108,8 +117,9 @@ static char *own_directory(void)
 	const char *base = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
 	char *dir = NULL;
 
-	if (base && *base == '/' ? asprintf(&dir, "%s/sbx/profiles", base) < 0 :
-	    !home || *home != '/' || asprintf(&dir, "%s/.config/sbx/profiles", home) < 0)
+	if (base && *base == '/' ?
+		    asprintf(&dir, "%s/sbx/profiles", base) < 0 :
+		    !home || *home != '/' || asprintf(&dir, "%s/.config/sbx/profiles", home) < 0)
 		return NULL;
 	return dir;
 }
@@ -117,7 +127,8 @@ static char *own_directory(void)
 json_t *profile_read(const struct config *config, const char *name, struct err *err)
 {
 	AUTO_FREE char *own = own_directory();
-	const char *const dirs[] = { own ? own : "/etc/sbx/profiles", "/etc/sbx/profiles", config->profiles };
+	const char *const dirs[] = { own ? own : "/etc/sbx/profiles", "/etc/sbx/profiles",
+				     config->profiles };
 	char file[80];
 	size_t i, len;
 
@@ -186,11 +197,13 @@ static json_t *resolve(const struct config *config, const char *name, json_t *or
 	if (!own)
 		return NULL;
 	if (depth > EXTENDS_MAX || (extends && !json_is_string(extends))) {
-		(void)err_set(err, ERR_CONFIG, "profile '%s': \"extends\" must name a profile, at most %d deep",
+		(void)err_set(err, ERR_CONFIG,
+			      "profile '%s': \"extends\" must name a profile, at most %d deep",
 			      name, EXTENDS_MAX);
 		return NULL;
 	}
-	base = extends ? resolve(config, json_string_value(extends), origins, depth + 1, err) : json_object();
+	base = extends ? resolve(config, json_string_value(extends), origins, depth + 1, err) :
+			 json_object();
 	if (!base) {
 		err->code = ERR_CONFIG;
 		(void)err_ctx(err, "profile '%s'", name);
@@ -232,14 +245,16 @@ static int check(struct profile *p, struct err *err)
 		return -1;
 	if (limits_decode(p->limits_doc, &p->limits, "/limits", err) < 0)
 		return -1;
-	if (!p->limits.wall_ms || !p->limits.cpu_ms || !p->limits.memory_bytes || !p->limits.processes ||
-	    !p->limits.open_files || !p->limits.file_bytes || !p->limits.stack_bytes ||
-	    !p->limits.scratch_bytes || !p->limits.scratch_files || !p->limits.compile_ms)
+	if (!p->limits.wall_ms || !p->limits.cpu_ms || !p->limits.memory_bytes ||
+	    !p->limits.processes || !p->limits.open_files || !p->limits.file_bytes ||
+	    !p->limits.stack_bytes || !p->limits.scratch_bytes || !p->limits.scratch_files ||
+	    !p->limits.compile_ms)
 		return err_set(err, ERR_CONFIG, "limits: one that has no default is missing");
 	return 0;
 }
 
-int profile_load(const struct config *config, const char *name, struct profile *ret, struct err *err)
+int profile_load(const struct config *config, const char *name, struct profile *ret,
+		 struct err *err)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->name = strdup(name);
@@ -247,7 +262,8 @@ int profile_load(const struct config *config, const char *name, struct profile *
 	ret->doc = resolve(config, name, ret->origins, 0, err);
 	if (!ret->doc)
 		goto undo_profile;
-	if (json_decode(ret->doc, profile_fields, PROFILE_COUNT, ret, "", err) == 0 && check(ret, err) == 0)
+	if (json_decode(ret->doc, profile_fields, PROFILE_COUNT, ret, "", err) == 0 &&
+	    check(ret, err) == 0)
 		return 0;
 	err->code = ERR_CONFIG;
 	(void)err_ctx(err, "profile '%s': %s", name, err->pointer);

@@ -11,7 +11,7 @@ struct config;
 struct limits {
 	int64_t wall_ms, cpu_ms, compile_ms, memory_bytes, swap_bytes, processes, open_files;
 	int64_t file_bytes, stack_bytes, scratch_bytes, scratch_files, stdout_bytes, stderr_bytes;
-	int64_t cpu_percent, io_bytes_per_s;	/* 0: not limited */
+	int64_t cpu_percent, io_bytes_per_s; /* 0: not limited */
 };
 
 int limits_decode(json_t *object, struct limits *ret, const char *at, struct err *err);
@@ -21,16 +21,16 @@ int limits_lower(const struct limits *request, const struct limits *ceiling, str
 		 struct err *err);
 
 struct language {
-	char *name;		/* the long one */
-	char *file;		/* what the code is called in the jail */
-	char **run, **compile, **version, **aliases, **support;	/* {file}: the code's path */
+	char *name; /* the long one */
+	char *file; /* what the code is called in the jail */
+	char **run, **compile, **version, **aliases, **support; /* {file}: the code's path */
 	char **env;
 };
 
 struct profile {
 	char *name;
-	json_t *doc;		/* resolved: all that it extends is in it */
-	json_t *origins;	/* member -> the profile that sets it */
+	json_t *doc; /* resolved: all that it extends is in it */
+	json_t *origins; /* member -> the profile that sets it */
 	char *root, *seccomp, *network, *description, *prompt;
 	bool exec_writable;
 	int64_t landlock_min;
@@ -40,7 +40,8 @@ struct profile {
 };
 
 /* Finds NAME.json in the operator's and the shipped directory. ERR_NOT_FOUND, ERR_CONFIG. */
-int profile_load(const struct config *config, const char *name, struct profile *ret, struct err *err);
+int profile_load(const struct config *config, const char *name, struct profile *ret,
+		 struct err *err);
 void profile_done(struct profile *profile);
 /* Reads a profile without what it extends; NULL on failure. */
 json_t *profile_read(const struct config *config, const char *name, struct err *err);

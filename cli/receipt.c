@@ -24,7 +24,8 @@ static void put_hash(json_t *r, const char *name, const char *hash)
 }
 
 /* A text of the request: its hash always, itself when it is kept. */
-static void put_text(json_t *r, const char *name, const char *hash_name, const char *text, bool keep)
+static void put_text(json_t *r, const char *name, const char *hash_name, const char *text,
+		     bool keep)
 {
 	char hash[HASH_SIZE];
 
@@ -45,12 +46,13 @@ static void put_request(json_t *r, struct exec *x)
 	if (q->code)
 		put_text(r, "code", "code_sha256", q->code, keep);
 	else
-		(void)json_object_set_new(r, "command", json_from_strings(q->argv ? q->argv : x->spec.argv));
+		(void)json_object_set_new(r, "command",
+					  json_from_strings(q->argv ? q->argv : x->spec.argv));
 	if (q->args && q->args[0])
 		(void)json_object_set_new(r, "args", json_from_strings(q->args));
 	if (q->stdin_text)
 		put_text(r, "stdin", "stdin_sha256", q->stdin_text, keep);
-	else if (x->run.stdin_fd >= 0)	/* it went through without being read by us */
+	else if (x->run.stdin_fd >= 0) /* it went through without being read by us */
 		(void)json_object_set_new(r, "stdin_sha256", json_null());
 	if (q->env && q->env[0]) {
 		AUTO_JSON json_t *env = json_from_strings(q->env);
@@ -73,8 +75,8 @@ static json_t *inputs_of(const struct stage *stage)
 
 	for (i = 0; i < stage->count && i < RECEIPT_INPUTS; i++) {
 		const struct input *in = &stage->inputs[i];
-		json_t *v = json_pack("{s:s,s:s,s:s}", "id", in->entry.id, "name", in->entry.name, "sha256",
-				      in->entry.sha256);
+		json_t *v = json_pack("{s:s,s:s,s:s}", "id", in->entry.id, "name", in->entry.name,
+				      "sha256", in->entry.sha256);
 
 		if (in->read_only)
 			(void)json_object_set_new(v, "read_only", json_true());
@@ -86,9 +88,10 @@ static json_t *inputs_of(const struct stage *stage)
 json_t *receipt_make(struct exec *x, json_t *answer)
 {
 	static const char *const members[] = {
-		"exec_id", "session", "revision", "committed", "status", "exit_code", "signal", "limits_hit",
-		"stdout_bytes", "stderr_bytes", "files", "skipped", "usage", "timing", "limits", "isolation",
-		"blocked", "lang", "lang_version", "profile",
+		"exec_id",   "session", "revision",   "committed",    "status",
+		"exit_code", "signal",  "limits_hit", "stdout_bytes", "stderr_bytes",
+		"files",     "skipped", "usage",      "timing",       "limits",
+		"isolation", "blocked", "lang",       "lang_version", "profile",
 	};
 	json_t *r = json_object();
 	char hash[HASH_SIZE];

@@ -4,7 +4,7 @@
 
 #include "exec.h"
 
-enum { RECEIPT_INPUTS = 1000 };	/* so many are listed; inputs_count tells all */
+enum { RECEIPT_INPUTS = 1000 }; /* so many are listed; inputs_count tells all */
 
 /* What a run was, without a byte of what it printed: an object of the caller's. */
 json_t *receipt_make(struct exec *exec, json_t *answer);

@@ -26,7 +26,12 @@ struct raw {
 
 #define S(m, hi) JSON_FIELD(raw, m, .kind = JSON_KIND_STRING, .required = true, .max = (hi))
 static const struct json_field raw_fields[] = {
-	S(name, NAME_BYTES), S(id, 36), S(ext, 15), S(sha256, 64), S(mime, 99), S(origin, 8),
+	S(name, NAME_BYTES),
+	S(id, 36),
+	S(ext, 15),
+	S(sha256, 64),
+	S(mime, 99),
+	S(origin, 8),
 	JSON_FIELD(raw, exec, .kind = JSON_KIND_STRING, .max = 36),
 	JSON_FIELD(raw, size, .kind = JSON_KIND_INT, .required = true, .max = INT64_MAX),
 	JSON_FIELD(raw, created, .kind = JSON_KIND_INT, .required = true, .max = INT64_MAX),
@@ -70,7 +75,8 @@ int64_t revision_newest(const struct session *session)
 		int64_t n;
 		size_t len = strlen(de->d_name);
 
-		if (len < 6 || len > sizeof(number) + 4 || strcmp(de->d_name + len - 5, ".json") != 0)
+		if (len < 6 || len > sizeof(number) + 4 ||
+		    strcmp(de->d_name + len - 5, ".json") != 0)
 			continue;
 		(void)snprintf(number, sizeof(number), "%.*s", (int)(len - 5), de->d_name);
 		if (text_count(number, 1, INT64_MAX, &n) && n > newest)
@@ -115,7 +121,8 @@ struct entry *revision_find(const struct revision *revision, const char *id_or_n
 	size_t i;
 
 	if (!id_parse(id_or_name, id))
-		return revision_find_name(revision, strncmp(id_or_name, "./", 2) ? id_or_name : id_or_name + 2);
+		return revision_find_name(revision, strncmp(id_or_name, "./", 2) ? id_or_name :
+										   id_or_name + 2);
 	for (i = 0; i < revision->count; i++)
 		if (!strcmp(revision->entries[i].id, id))
 			return &revision->entries[i];
@@ -137,14 +144,16 @@ int revision_put(struct revision *revision, const struct entry *entry, struct er
 	}
 	/* grows by doubling: the size is a power of two whenever it is full */
 	if ((revision->count & (revision->count - 1)) == 0) {
-		more = realloc(revision->entries, (revision->count ? revision->count * 2 : 1) * sizeof(*more));
+		more = realloc(revision->entries,
+			       (revision->count ? revision->count * 2 : 1) * sizeof(*more));
 		if (!more) {
 			entry_done(&copy);
 			return err_sys(err, ERR_INTERNAL, "allocate");
 		}
 		revision->entries = more;
 	}
-	memmove(revision->entries + i + 1, revision->entries + i, (revision->count - i) * sizeof(copy));
+	memmove(revision->entries + i + 1, revision->entries + i,
+		(revision->count - i) * sizeof(copy));
 	revision->entries[i] = copy;
 	revision->count++;
 	return 0;
@@ -180,7 +189,7 @@ bool revision_conflicts(const struct revision *revision, const char *name, size_
 	bool found;
 
 	(void)snprintf(parent, sizeof(parent), "%s", name);
-	while ((slash = strrchr(parent, '/'))) {	/* a file where a directory is needed */
+	while ((slash = strrchr(parent, '/'))) { /* a file where a directory is needed */
 		*slash = 0;
 		i = position(revision, parent, &found);
 		if (found) {
@@ -201,10 +210,11 @@ bool revision_conflicts(const struct revision *revision, const char *name, size_
 static int take_entry(const struct raw *raw, struct entry *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	if (!id_parse(raw->id, ret->id) || name_fault(raw->name, strlen(raw->name)) || raw->size < 0 ||
-	    !*raw->ext || strspn(raw->ext, "abcdefghijklmnopqrstuvwxyz0123456789") != strlen(raw->ext) ||
+	if (!id_parse(raw->id, ret->id) || name_fault(raw->name, strlen(raw->name)) ||
+	    raw->size < 0 || !*raw->ext ||
+	    strspn(raw->ext, "abcdefghijklmnopqrstuvwxyz0123456789") != strlen(raw->ext) ||
 	    strlen(raw->sha256) != 64 || strspn(raw->sha256, "0123456789abcdef") != 64)
-		return -1;	/* it becomes part of paths */
+		return -1; /* it becomes part of paths */
 	(void)snprintf(ret->extension, sizeof(ret->extension), "%s", raw->ext);
 	(void)snprintf(ret->sha256, sizeof(ret->sha256), "%s", raw->sha256);
 	(void)snprintf(ret->mime, sizeof(ret->mime), "%s", raw->mime);
@@ -238,8 +248,9 @@ int revision_decode(json_t *doc, struct revision *ret, struct err *err)
 		int done = json_decode(v, raw_fields, RAW_COUNT, &raw, "", err);
 
 		if (done == 0)
-			done = take_entry(&raw, &entry) < 0 ? err_set(err, ERR_CORRUPT, "a bad entry") :
-							     revision_put(ret, &entry, err);
+			done = take_entry(&raw, &entry) < 0 ?
+				       err_set(err, ERR_CORRUPT, "a bad entry") :
+				       revision_put(ret, &entry, err);
 		json_release(raw_fields, RAW_COUNT, &raw);
 		if (done < 0)
 			return -1;
@@ -247,7 +258,8 @@ int revision_decode(json_t *doc, struct revision *ret, struct err *err)
 	return 0;
 }
 
-int revision_load(const struct session *session, int64_t number, struct revision *ret, struct err *err)
+int revision_load(const struct session *session, int64_t number, struct revision *ret,
+		  struct err *err)
 {
 	AUTO_FREE char *text = NULL;
 	char path[48];
@@ -261,7 +273,8 @@ int revision_load(const struct session *session, int64_t number, struct revision
 	text = io_read_file(session->dir, path, MANIFEST_MAX, &len);
 	if (!text)
 		return errno == ENOENT ? err_set(err, ERR_NOT_FOUND, "no such revision") :
-					 err_sys(err, ERR_STORAGE, "read revision %lld", (long long)ret->number);
+					 err_sys(err, ERR_STORAGE, "read revision %lld",
+						 (long long)ret->number);
 	AUTO_JSON json_t *doc = json_parse(text, len, err);
 	if (doc && revision_decode(doc, ret, err) == 0)
 		return 0;
@@ -280,10 +293,10 @@ json_t *revision_encode(const struct revision *r)
 
 	for (i = 0; i < r->count; i++) {
 		const struct entry *e = &r->entries[i];
-		json_t *v = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I}", "name", e->name, "id", e->id, "ext",
-				      e->extension, "sha256", e->sha256, "mime", e->mime, "origin",
-				      e->is_run ? "run" : "upload", "size", (json_int_t)e->size, "created",
-				      (json_int_t)e->created);
+		json_t *v = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I}", "name", e->name, "id",
+				      e->id, "ext", e->extension, "sha256", e->sha256, "mime",
+				      e->mime, "origin", e->is_run ? "run" : "upload", "size",
+				      (json_int_t)e->size, "created", (json_int_t)e->created);
 
 		if (e->exec[0])
 			(void)json_object_set_new(v, "exec", json_string(e->exec));
@@ -291,9 +304,9 @@ json_t *revision_encode(const struct revision *r)
 			(void)json_object_set_new(v, "read_only", json_true());
 		(void)json_array_append_new(files, v);
 	}
-	return json_pack("{s:i,s:I,s:I,s:I,s:s,s:s,s:o}", "v", FORMAT_VERSION, "revision", (json_int_t)r->number, "parent",
-			 (json_int_t)r->parent, "created", (json_int_t)r->created, "op", r->op, "exec", r->exec,
-			 "files", files);
+	return json_pack("{s:i,s:I,s:I,s:I,s:s,s:s,s:o}", "v", FORMAT_VERSION, "revision",
+			 (json_int_t)r->number, "parent", (json_int_t)r->parent, "created",
+			 (json_int_t)r->created, "op", r->op, "exec", r->exec, "files", files);
 }
 
 static int check_quota(const struct session *session, const struct revision *r, struct err *err)
@@ -313,7 +326,8 @@ static int check_quota(const struct session *session, const struct revision *r, 
 }
 
 /* A crash leaves either the whole revision or none. */
-static int write_new(const struct session *session, int64_t number, const char *text, struct err *err)
+static int write_new(const struct session *session, int64_t number, const char *text,
+		     struct err *err)
 {
 	AUTO_FD int dir = io_open_dir(session->dir, ".manifest");
 	char name[32];
@@ -324,8 +338,8 @@ static int write_new(const struct session *session, int64_t number, const char *
 	return 0;
 }
 
-int revision_commit(struct session *session, struct revision *revision, const char *op, const char *exec,
-		    struct err *err)
+int revision_commit(struct session *session, struct revision *revision, const char *op,
+		    const char *exec, struct err *err)
 {
 	int64_t newest = revision_newest(session);
 

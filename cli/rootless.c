@@ -25,10 +25,14 @@ int rootless_become(const struct config *config, struct err *err)
 	errno = 0;
 	pw = getpwnam(config->run_as);
 	if (!pw || pw->pw_uid == 0) {
-		(void)err_set(err, ERR_ISOLATION, "no jail runs as root, and there is no user '%s' to become",
+		(void)err_set(err, ERR_ISOLATION,
+			      "no jail runs as root, and there is no user '%s' to become",
 			      config->run_as);
-		return err_hint(err, "run it as an ordinary user, or: useradd --system --home-dir /var/lib/sbx "
-				     "--create-home %s", config->run_as);
+		return err_hint(
+			err,
+			"run it as an ordinary user, or: useradd --system --home-dir /var/lib/sbx "
+			"--create-home %s",
+			config->run_as);
 	}
 	if (setgroups(0, NULL) < 0 || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
 	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)

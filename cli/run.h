@@ -11,20 +11,20 @@ struct call;
 
 /* One file of a run's view: a name, and where its bytes are. */
 struct input {
-	struct entry entry;	/* the name is the one in the workspace */
-	struct session *from;	/* not owned; the session that holds it */
+	struct entry entry; /* the name is the one in the workspace */
+	struct session *from; /* not owned; the session that holds it */
 	bool read_only;
-	bool is_seen;		/* the harvest has met its name */
+	bool is_seen; /* the harvest has met its name */
 };
 
 /* The directory of a run below .run/, with the view in it; locked while sbx lives. */
 struct stage {
 	char exec[ID_SIZE];
 	int runs, dir;
-	int view;		/* directory with "in" and "dirs", for the jail */
-	struct input *inputs;	/* sorted by name */
+	int view; /* directory with "in" and "dirs", for the jail */
+	struct input *inputs; /* sorted by name */
 	size_t count;
-	int64_t input_bytes;	/* of files that stay in the lower layer */
+	int64_t input_bytes; /* of files that stay in the lower layer */
 };
 
 /*
@@ -49,9 +49,9 @@ void kept_sweep(const struct session *session, int64_t keep);
 
 /* What a run left: filled while the harvest goes on. */
 struct change {
-	struct entry entry;	/* the new one; for "deleted" the old one */
-	char from[ID_SIZE];	/* the file that it takes the place of, or "" */
-	char kind;		/* 'c' created, 'm' modified, 'd' deleted */
+	struct entry entry; /* the new one; for "deleted" the old one */
+	char from[ID_SIZE]; /* the file that it takes the place of, or "" */
+	char kind; /* 'c' created, 'm' modified, 'd' deleted */
 };
 
 struct collect {
@@ -60,18 +60,19 @@ struct collect {
 	const struct limits *limits;
 	struct mime *mime;
 	const char *exec;
-	char **keep;		/* extensions that are kept, NULL: all */
-	int commit;		/* 's' success, 'a' always, 'n' never */
-	bool is_keeping;	/* told by the first packet */
-	bool has_status;	/* which has come */
-	bool is_committed;	/* the changes are in a revision */
+	char **keep; /* extensions that are kept, NULL: all */
+	int commit; /* 's' success, 'a' always, 'n' never */
+	bool is_keeping; /* told by the first packet */
+	bool has_status; /* which has come */
+	bool is_committed; /* the changes are in a revision */
 	struct change *changes;
 	size_t count;
-	json_t *skipped;	/* array of {name, reason} */
+	json_t *skipped; /* array of {name, reason} */
 	int64_t bytes, files;
 };
 
-int collect_take(void *taker, char type, char why, const char *name, size_t len, int fd, struct err *err);
+int collect_take(void *taker, char type, char why, const char *name, size_t len, int fd,
+		 struct err *err);
 /* After the harvest: names that were not met are deletions. overlay: only those in directories. */
 int collect_finish(struct collect *collect, bool overlay, struct err *err);
 /* Commits the changes as one revision; *ret_revision is the new one, or the old one without changes. */

@@ -51,7 +51,9 @@ int64_t running_start(pid_t pid)
 
 	(void)snprintf(name, sizeof(name), "%d", (int)pid);
 	if (!read_stat(name, buf, sizeof(buf), &p) ||
-	    sscanf(p, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %lld", &start) != 1)
+	    sscanf(p,
+		   " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %lld",
+		   &start) != 1)
 		return -1;
 	return start;
 }
@@ -65,18 +67,21 @@ int running_add(struct call *call, const char *exec, const char *session, pid_t 
 
 	if (dir < 0)
 		return -1;
-	AUTO_JSON json_t *doc = json_pack("{s:s,s:s,s:s,s:s,s:i,s:I,s:i,s:I,s:I,s:o}", "exec_id", exec, "session",
-		session, "user", call->user, "lang", lang, "pid", (int)getpid(), "pid_start",
-		(json_int_t)running_start(getpid()), "supervisor", (int)supervisor, "supervisor_start",
-		(json_int_t)running_start(supervisor), "started_ms", (json_int_t)text_now_ms(), "limits",
-		limits_json(limits));
+	AUTO_JSON json_t *doc = json_pack("{s:s,s:s,s:s,s:s,s:i,s:I,s:i,s:I,s:I,s:o}", "exec_id",
+					  exec, "session", session, "user", call->user, "lang",
+					  lang, "pid", (int)getpid(), "pid_start",
+					  (json_int_t)running_start(getpid()), "supervisor",
+					  (int)supervisor, "supervisor_start",
+					  (json_int_t)running_start(supervisor), "started_ms",
+					  (json_int_t)text_now_ms(), "limits", limits_json(limits));
 	AUTO_FREE char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
 	(void)snprintf(name, sizeof(name), "%s.json", exec);
 	(void)snprintf(fresh, sizeof(fresh), ".new-%s", exec);
-	fd = text ? openat(dir, fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+	fd = text ? openat(dir, fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600) :
+		    -1;
 	/* it gets its name when it is whole and locked, so nobody takes it for a dead one */
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || io_write_all(fd, text, strlen(text)) < 0 ||
-	    renameat(dir, fresh, dir, name) < 0) {
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 ||
+	    io_write_all(fd, text, strlen(text)) < 0 || renameat(dir, fresh, dir, name) < 0) {
 		(void)err_sys(err, ERR_INTERNAL, "record what runs");
 		(void)unlinkat(dir, fresh, 0);
 		cleanup_fd(&fd);
@@ -92,7 +97,7 @@ void running_remove(struct call *call, const char *exec)
 
 	(void)snprintf(name, sizeof(name), "%s.json", exec);
 	if (dir >= 0)
-		(void)unlinkat(dir, name, 0);	/* else the next ps does it */
+		(void)unlinkat(dir, name, 0); /* else the next ps does it */
 }
 
 static void copy(char *to, size_t size, json_t *doc, const char *name)
@@ -139,8 +144,8 @@ static int read_record(int dir, const char *name, struct running *r)
 	return doc ? decode(doc, r) : -1;
 }
 
-int running_each(struct call *call, const char *user, int (*visit)(const struct running *r, void *arg), void *arg,
-		 struct err *err)
+int running_each(struct call *call, const char *user,
+		 int (*visit)(const struct running *r, void *arg), void *arg, struct err *err)
 {
 	int fd = open_running(call, err);
 	AUTO_DIR DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -156,7 +161,8 @@ int running_each(struct call *call, const char *user, int (*visit)(const struct 
 
 		if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, ".."))
 			continue;
-		if (read_record(fd, de->d_name, &r) == 0 && de->d_name[0] != '.' && !strcmp(r.user, user))
+		if (read_record(fd, de->d_name, &r) == 0 && de->d_name[0] != '.' &&
+		    !strcmp(r.user, user))
 			done = visit(&r, arg);
 	}
 	return done < 0 ? -1 : 0;
@@ -178,8 +184,10 @@ static int read_process(const char *name, struct process *p)
 	const char *at;
 
 	if (!read_stat(name, buf, sizeof(buf), &at) ||
-	    sscanf(at, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu %*d %*d %lld %*d %*u %*u %lld",
-		   &p->parent, &user, &system, &children_user, &children_system, &threads, &pages) != 7)
+	    sscanf(at,
+		   " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu %*d %*d %lld %*d %*u %*u %lld",
+		   &p->parent, &user, &system, &children_user, &children_system, &threads,
+		   &pages) != 7)
 		return -1;
 	p->pid = (int)strtol(name, NULL, 10);
 	p->ticks = (int64_t)(user + system + children_user + children_system);
@@ -200,7 +208,8 @@ static struct process *read_processes(size_t *ret_count)
 		if (de->d_name[0] < '1' || de->d_name[0] > '9')
 			continue;
 		if (count == room) {
-			struct process *more = realloc(list, (room = room ? room * 2 : 256) * sizeof(*list));
+			struct process *more =
+				realloc(list, (room = room ? room * 2 : 256) * sizeof(*list));
 
 			if (!more)
 				break;
@@ -224,7 +233,8 @@ static int sum_processes(pid_t supervisor, struct running_use *ret)
 		changed = false;
 		for (i = 0; i < count; i++)
 			for (k = 0; !list[i].is_in && k < count; k++)
-				if (list[i].parent == supervisor || (list[k].is_in && list[i].parent == list[k].pid))
+				if (list[i].parent == supervisor ||
+				    (list[k].is_in && list[i].parent == list[k].pid))
 					list[i].is_in = changed = true;
 	}
 	for (i = 0; i < count; i++) {
@@ -232,7 +242,7 @@ static int sum_processes(pid_t supervisor, struct running_use *ret)
 			continue;
 		ticks += list[i].ticks;
 		if (list[i].parent == supervisor)
-			continue;	/* process 1 is sbx's own: its time is that of what it reaped */
+			continue; /* process 1 is sbx's own: its time is that of what it reaped */
 		ret->memory_bytes += list[i].pages * sysconf(_SC_PAGESIZE);
 		ret->tasks += list[i].threads;
 	}

@@ -43,11 +43,13 @@ static int open_user(struct call *call, struct session *s, bool make, struct err
 		return err_sys(err, ERR_STORAGE, "make the user's directory");
 	s->user_dir = io_open_dir(storage, s->user);
 	if (s->user_dir < 0)
-		return errno == ENOENT ? not_found(err) : err_sys(err, ERR_STORAGE, "open the user's directory");
+		return errno == ENOENT ? not_found(err) :
+					 err_sys(err, ERR_STORAGE, "open the user's directory");
 	return 0;
 }
 
-int session_open(struct call *call, const char *user, const char *id, struct session *ret, struct err *err)
+int session_open(struct call *call, const char *user, const char *id, struct session *ret,
+		 struct err *err)
 {
 	init(ret, call, user);
 	if (!id_parse(id, ret->id))
@@ -56,7 +58,8 @@ int session_open(struct call *call, const char *user, const char *id, struct ses
 		goto undo_session;
 	ret->dir = io_open_dir(ret->user_dir, ret->id);
 	if (ret->dir < 0) {
-		(void)(errno == ENOENT ? not_found(err) : err_sys(err, ERR_STORAGE, "open the session"));
+		(void)(errno == ENOENT ? not_found(err) :
+					 err_sys(err, ERR_STORAGE, "open the session"));
 		goto undo_session;
 	}
 	/* its time of use is what gc goes by; looking at it is no use */
@@ -89,17 +92,21 @@ int session_make(struct call *call, const char *user, struct session *ret, struc
 	if (count_sessions(ret->user_dir) >= call->config->user_sessions) {
 		(void)err_set(err, ERR_QUOTA, "user_sessions: the user has %lld sessions already",
 			      (long long)call->config->user_sessions);
-		(void)err_hint(err, "remove some with 'sbx rm --session-all', or let 'sbx gc' do it");
+		(void)err_hint(err,
+			       "remove some with 'sbx rm --session-all', or let 'sbx gc' do it");
 		goto undo_session;
 	}
 	if (mkdirat(ret->user_dir, ret->id, 0700) < 0 ||
-	    (ret->dir = io_open_dir(ret->user_dir, ret->id)) < 0 || mkdirat(ret->dir, ".manifest", 0700) < 0) {
+	    (ret->dir = io_open_dir(ret->user_dir, ret->id)) < 0 ||
+	    mkdirat(ret->dir, ".manifest", 0700) < 0) {
 		(void)err_sys(err, ERR_STORAGE, "make a session");
 		goto undo_session;
 	}
-	(void)snprintf(text, sizeof(text), "{\"v\":%d,\"created\":%lld,\"ttl_ms\":%lld}\n", FORMAT_VERSION,
-		       (long long)text_now_ms(), (long long)call->config->session_ttl_ms);
-	if (io_create_file(ret->dir, ".session.json", text, strlen(text), call->config->fsync) < 0 ||
+	(void)snprintf(text, sizeof(text), "{\"v\":%d,\"created\":%lld,\"ttl_ms\":%lld}\n",
+		       FORMAT_VERSION, (long long)text_now_ms(),
+		       (long long)call->config->session_ttl_ms);
+	if (io_create_file(ret->dir, ".session.json", text, strlen(text), call->config->fsync) <
+		    0 ||
 	    (call->config->fsync && fsync(ret->user_dir) < 0)) {
 		(void)err_sys(err, ERR_STORAGE, "make a session");
 		goto undo_session;
@@ -113,12 +120,13 @@ undo_session:
 	return -1;
 }
 
-int session_stage(const struct call *call, const char *user, int user_dir, int hidden, const char *id,
-		  struct session *ret, struct err *err)
+int session_stage(const struct call *call, const char *user, int user_dir, int hidden,
+		  const char *id, struct session *ret, struct err *err)
 {
 	char text[200];
-	int n = snprintf(text, sizeof(text), "{\"v\":%d,\"created\":%lld,\"ttl_ms\":%lld}\n", FORMAT_VERSION,
-			 (long long)text_now_ms(), (long long)call->config->session_ttl_ms);
+	int n = snprintf(text, sizeof(text), "{\"v\":%d,\"created\":%lld,\"ttl_ms\":%lld}\n",
+			 FORMAT_VERSION, (long long)text_now_ms(),
+			 (long long)call->config->session_ttl_ms);
 
 	memset(ret, 0, sizeof(*ret));
 	ret->user_dir = user_dir;
@@ -166,7 +174,8 @@ int session_of_request(struct call *call, const char *id, bool may_make, struct 
 	}
 	if (session_make(call, call->user, ret, err) < 0)
 		return -1;
-	(void)io_replace_file(last, call->user, ret->id, strlen(ret->id), false);	/* a convenience */
+	(void)io_replace_file(last, call->user, ret->id, strlen(ret->id),
+			      false); /* a convenience */
 	return 0;
 }
 
@@ -195,13 +204,14 @@ int session_unlock(struct session *session)
 void session_drop_new(struct session *session)
 {
 	if (session->is_new && session->dir >= 0 && revision_newest(session) == 0)
-		(void)io_remove_tree(session->user_dir, session->id);	/* fsck finds what stays */
+		(void)io_remove_tree(session->user_dir, session->id); /* fsck finds what stays */
 }
 
 int session_sweep(const struct session *session)
 {
 	AUTO_FD int runs = io_open_dir(session->dir, ".run");
-	int again = runs < 0 ? -1 : openat(runs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), swept = 0;
+	int again = runs < 0 ? -1 : openat(runs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+	    swept = 0;
 	AUTO_DIR DIR *dir = again < 0 ? NULL : fdopendir(again);
 	struct dirent *de;
 
@@ -213,7 +223,8 @@ int session_sweep(const struct session *session)
 			continue;
 		AUTO_FD int run = io_open_dir(runs, de->d_name);
 		/* its lock is free: whoever made it is dead */
-		if (run >= 0 && flock(run, LOCK_EX | LOCK_NB) == 0 && io_remove_tree(runs, de->d_name) == 0)
+		if (run >= 0 && flock(run, LOCK_EX | LOCK_NB) == 0 &&
+		    io_remove_tree(runs, de->d_name) == 0)
 			swept++;
 	}
 	return swept;

@@ -26,7 +26,8 @@ int sink_open(struct sink *sink, int fd, size_t cap)
 
 static void keep(struct sink *s, const char *data, size_t len)
 {
-	size_t room = s->cap / 2 - s->head_len, ring = s->cap - s->cap / 2, n = len < room ? len : room;
+	size_t room = s->cap / 2 - s->head_len, ring = s->cap - s->cap / 2,
+	       n = len < room ? len : room;
 
 	memcpy(s->head + s->head_len, data, n);
 	s->head_len += n;
@@ -50,19 +51,21 @@ static void keep(struct sink *s, const char *data, size_t len)
 
 void sink_event(json_t *event)
 {
-	AUTO_FREE char *line = event ? json_dumps(event, JSON_COMPACT | JSON_REAL_PRECISION(7)) : NULL;
+	AUTO_FREE char *line = event ? json_dumps(event, JSON_COMPACT | JSON_REAL_PRECISION(7)) :
+				       NULL;
 	size_t len = line ? strlen(line) : 0;
 
 	json_decref(event);
 	if (!line)
 		return;
-	line[len] = '\n';	/* in place of the NUL: one write, one line */
+	line[len] = '\n'; /* in place of the NUL: one write, one line */
 	(void)io_write_all(STDOUT_FILENO, line, len + 1);
 }
 
 static void emit(struct sink *s, const char *data, size_t len)
 {
-	sink_event(json_pack("{s:i,s:s,s:o}", "v", 1, "event", s->event, "data", json_text(data, len)));
+	sink_event(json_pack("{s:i,s:s,s:o}", "v", 1, "event", s->event, "data",
+			     json_text(data, len)));
 }
 
 /* A character that comes in two pieces goes out in one event. */
@@ -96,7 +99,7 @@ bool sink_drain(struct sink *sink)
 	sha256_update(&sink->hash, (size_t)n, (const uint8_t *)buf);
 	keep(sink, buf, (size_t)n);
 	if (sink->live >= 0 && io_write_all(sink->live, buf, (size_t)n) < 0)
-		sink->live = -1;	/* a reader that left: the run goes on */
+		sink->live = -1; /* a reader that left: the run goes on */
 	if (sink->event && before < (int64_t)sink->cap) {
 		int64_t room = (int64_t)sink->cap - before;
 

@@ -11,17 +11,17 @@
 
 /* Takes whatever a command prints, keeps head and tail within cap bytes, counts the rest. */
 struct sink {
-	int fd;			/* read end of the pipe, -1 at its end */
-	int live;		/* descriptor that gets a copy at once, or -1 */
-	const char *event;	/* name of the events on stdout (--stream), or NULL */
+	int fd; /* read end of the pipe, -1 at its end */
+	int live; /* descriptor that gets a copy at once, or -1 */
+	const char *event; /* name of the events on stdout (--stream), or NULL */
 	size_t cap;
 	int64_t total;
-	char *head, *tail;	/* tail is a ring */
-	char *buf;		/* one read; on the heap, so that only what is read is touched */
+	char *head, *tail; /* tail is a ring */
+	char *buf; /* one read; on the heap, so that only what is read is touched */
 	size_t head_len, tail_at, tail_len;
-	char rest[4];		/* --stream: the begin of a character that is not whole yet */
+	char rest[4]; /* --stream: the begin of a character that is not whole yet */
 	size_t rest_len;
-	struct sha256_ctx hash;	/* of all bytes, kept or not */
+	struct sha256_ctx hash; /* of all bytes, kept or not */
 };
 
 int sink_open(struct sink *sink, int fd, size_t cap);

@@ -16,7 +16,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-enum { COPY_MAX = 64 << 20, KEEP_MIN = 256 };	/* from so many names on a view is kept */
+enum { COPY_MAX = 64 << 20, KEEP_MIN = 256 }; /* from so many names on a view is kept */
 
 static int by_name(const void *a, const void *b)
 {
@@ -64,7 +64,7 @@ static int link_input(const struct input *in, int dir, char *last_parent, size_t
 
 	(void)snprintf(path, sizeof(path), "%s", in->entry.name);
 	slash = strrchr(path, '/');
-	if (slash) {	/* names are sorted: a directory is made once */
+	if (slash) { /* names are sorted: a directory is made once */
 		*slash = 0;
 		if (strcmp(path, last_parent) != 0) {
 			(void)snprintf(last_parent, size, "%s", path);
@@ -87,9 +87,11 @@ static int link_all(struct stage *st, int in, int dirs, bool copy_dirs, struct e
 		bool below = copy_dirs && strchr(st->inputs[i].entry.name, '/');
 
 		if (link_input(&st->inputs[i], below ? dirs : in, last, sizeof(last)) < 0)
-			return errno == ENOENT ?
-			       err_set(err, ERR_NOT_FOUND, "the stored file of '%s' is gone", st->inputs[i].entry.name) :
-			       err_sys(err, ERR_STORAGE, "stage '%s'", st->inputs[i].entry.name);
+			return errno == ENOENT ? err_set(err, ERR_NOT_FOUND,
+							 "the stored file of '%s' is gone",
+							 st->inputs[i].entry.name) :
+						 err_sys(err, ERR_STORAGE, "stage '%s'",
+							 st->inputs[i].entry.name);
 	}
 	return 0;
 }
@@ -106,8 +108,8 @@ static int make_parts(struct stage *st, int view, bool copy_dirs, struct err *er
 }
 
 /* The lock is there before the name is: nobody can sweep it in between. */
-static int make_kept(const struct session *session, int64_t revision, struct stage *st, bool copy_dirs,
-		     struct err *err)
+static int make_kept(const struct session *session, int64_t revision, struct stage *st,
+		     bool copy_dirs, struct err *err)
 {
 	if (mkdirat(st->dir, "view", 0700) < 0 || (st->view = io_open_dir(st->dir, "view")) < 0 ||
 	    flock(st->view, LOCK_SH | LOCK_NB) < 0)
@@ -137,15 +139,16 @@ int stage_make(const struct session *session, struct input *inputs, size_t count
 	}
 	copy_dirs = below <= COPY_MAX;
 	ret->input_bytes = copy_dirs ? all - below : all;
-	if (io_mkdir(session->dir, ".run") < 0 || (ret->runs = io_open_dir(session->dir, ".run")) < 0)
+	if (io_mkdir(session->dir, ".run") < 0 ||
+	    (ret->runs = io_open_dir(session->dir, ".run")) < 0)
 		return err_sys(err, ERR_STORAGE, "make the directory of the run");
 	/*
 	 * Whoever cleans up takes the lock of .run alone, so nobody meets a directory between its making
 	 * and its own lock. That one goes with sbx and its supervisor, whatever ends them.
 	 */
 	if (flock(ret->runs, LOCK_SH) < 0 || mkdirat(ret->runs, ret->exec, 0700) < 0 ||
-	    (ret->dir = io_open_dir(ret->runs, ret->exec)) < 0 || flock(ret->dir, LOCK_EX | LOCK_NB) < 0 ||
-	    flock(ret->runs, LOCK_UN) < 0)
+	    (ret->dir = io_open_dir(ret->runs, ret->exec)) < 0 ||
+	    flock(ret->dir, LOCK_EX | LOCK_NB) < 0 || flock(ret->runs, LOCK_UN) < 0)
 		return err_sys(err, ERR_STORAGE, "prepare the directory of the run");
 	if (revision == 0 || count < KEEP_MIN) {
 		ret->view = fcntl(ret->dir, F_DUPFD_CLOEXEC, 3);
@@ -190,7 +193,8 @@ void stage_done(struct stage *stage)
 	size_t i;
 
 	if (stage->runs > 0 && stage->exec[0])
-		(void)io_remove_tree(stage->runs, stage->exec);	/* else the next command's sweep does */
+		(void)io_remove_tree(stage->runs,
+				     stage->exec); /* else the next command's sweep does */
 	if (stage->view > 0)
 		(void)close(stage->view);
 	if (stage->dir > 0)

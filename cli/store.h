@@ -25,14 +25,14 @@ struct entry {
 	char *name;
 	char id[ID_SIZE], extension[16], sha256[65], exec[ID_SIZE];
 	char mime[100];
-	int64_t size, created;		/* created: ms since 1970 */
-	bool is_run, read_only;		/* made by a run, not uploaded */
+	int64_t size, created; /* created: ms since 1970 */
+	bool is_run, read_only; /* made by a run, not uploaded */
 };
 
 struct revision {
 	int64_t number, parent, created;
 	char op[16], exec[ID_SIZE];
-	struct entry *entries;		/* sorted by name, names unique */
+	struct entry *entries; /* sorted by name, names unique */
 	size_t count;
 };
 
@@ -40,10 +40,11 @@ struct revision {
  * Makes a session out of sight, below the directory hidden of the user's directory: seen when it has
  * been renamed to the user's directory itself. user_dir is not owned by the session.
  */
-int session_stage(const struct call *call, const char *user, int user_dir, int hidden, const char *id,
-		  struct session *ret, struct err *err);
+int session_stage(const struct call *call, const char *user, int user_dir, int hidden,
+		  const char *id, struct session *ret, struct err *err);
 /* Opens a session of user. Absent, foreign and malformed ids are one and the same ERR_NOT_FOUND. */
-int session_open(struct call *call, const char *user, const char *id, struct session *ret, struct err *err);
+int session_open(struct call *call, const char *user, const char *id, struct session *ret,
+		 struct err *err);
 /* Makes a session; with id NULL a new id. */
 int session_make(struct call *call, const char *user, struct session *ret, struct err *err);
 /* The session that a request means: id, or the last one of the user in a shell, or a new one if may_make. */
@@ -57,7 +58,8 @@ int session_unlock(struct session *session);
 void session_drop_new(struct session *session);
 
 /* Revision number, or the newest when it is 0. A session without any has revision 0, empty. */
-int revision_load(const struct session *session, int64_t number, struct revision *ret, struct err *err);
+int revision_load(const struct session *session, int64_t number, struct revision *ret,
+		  struct err *err);
 void revision_done(struct revision *revision);
 int64_t revision_newest(const struct session *session);
 /* By id (either form) or by name; NULL: not in it. */
@@ -70,8 +72,8 @@ void revision_remove(struct revision *revision, size_t index);
  * Writes revision as the one after the newest; the session must be locked. number and parent are
  * set here. Checks the quotas of names. On failure nothing is visible.
  */
-int revision_commit(struct session *session, struct revision *revision, const char *op, const char *exec,
-		    struct err *err);
+int revision_commit(struct session *session, struct revision *revision, const char *op,
+		    const char *exec, struct err *err);
 /* A revision as the document that is stored, and back: strict, ERR_CORRUPT for what is none. */
 json_t *revision_encode(const struct revision *revision);
 int revision_decode(json_t *doc, struct revision *ret, struct err *err);
@@ -85,11 +87,11 @@ int entry_copy(struct entry *to, const struct entry *from);
  */
 struct blob {
 	int fd;
-	int64_t size, room;	/* room: bytes that quotas leave */
-	int64_t written;	/* up to here the disk was told to begin */
+	int64_t size, room; /* room: bytes that quotas leave */
+	int64_t written; /* up to here the disk was told to begin */
 	bool sync;
 	char sha256[65];
-	const char *room_why;	/* which setting sets the bound */
+	const char *room_why; /* which setting sets the bound */
 };
 
 int blob_begin(const struct session *session, struct blob *ret, struct err *err);
@@ -99,9 +101,11 @@ int blob_fill(struct blob *blob, int fd, struct err *err);
 int blob_fill_some(struct blob *blob, int fd, int64_t len, struct err *err);
 int blob_write(struct blob *blob, const void *data, size_t len, struct err *err);
 /* Gives the file its name and puts it into the id index; fills id, size, sha256, created of entry. */
-int blob_keep(const struct session *session, struct blob *blob, struct entry *entry, struct err *err);
+int blob_keep(const struct session *session, struct blob *blob, struct entry *entry,
+	      struct err *err);
 /* The same under the id that entry has; ERR_REQUEST when a file has it already. */
-int blob_keep_as(const struct session *session, struct blob *blob, struct entry *entry, struct err *err);
+int blob_keep_as(const struct session *session, struct blob *blob, struct entry *entry,
+		 struct err *err);
 void blob_done(struct blob *blob);
 /* Takes back what blob_keep did, for a commit that did not happen. */
 void blob_forget(const struct session *session, const struct entry *entry);
@@ -109,7 +113,8 @@ void blob_forget(const struct session *session, const struct entry *entry);
 int entry_open(const struct session *session, const struct entry *entry, struct err *err);
 
 /* Where a file is, by its id alone: user and session of at most 64 and 36 bytes. */
-int index_find(struct call *call, const char *id, char *ret_user, char *ret_session, struct err *err);
+int index_find(struct call *call, const char *id, char *ret_user, char *ret_session,
+	       struct err *err);
 
 /* Bytes that all sessions of a user hold; add may be negative. Returns the new sum, -1 on failure. */
 int64_t usage_add(const struct session *session, int64_t add, struct err *err);

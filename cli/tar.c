@@ -20,10 +20,14 @@ static int put_header(int out, char type, const char *name, int64_t size, int64_
 	size_t i;
 
 	(void)snprintf(h, 100, "%s", name);
-	(void)memcpy(h + 100, "0000644\0" "0001750\0" "0001750\0", 24);
+	(void)memcpy(h + 100,
+		     "0000644\0"
+		     "0001750\0"
+		     "0001750\0",
+		     24);
 	if (size <= 077777777777LL) {
 		(void)snprintf(h + 124, 12, "%011llo", (unsigned long long)size);
-	} else {	/* what octal digits cannot hold: binary, marked by its first bit */
+	} else { /* what octal digits cannot hold: binary, marked by its first bit */
 		h[124] = (char)0x80;
 		for (i = 0; i < 8; i++)
 			h[135 - i] = (char)((uint64_t)size >> (8 * i));
@@ -31,7 +35,10 @@ static int put_header(int out, char type, const char *name, int64_t size, int64_
 	(void)snprintf(h + 136, 12, "%011llo", (unsigned long long)(time_s & 077777777777LL));
 	memset(h + 148, ' ', 8);
 	h[156] = type;
-	(void)memcpy(h + 257, "ustar\0" "00", 8);
+	(void)memcpy(h + 257,
+		     "ustar\0"
+		     "00",
+		     8);
 	for (i = 0; i < BLOCK; i++)
 		sum += (unsigned char)h[i];
 	(void)snprintf(h + 148, 8, "%06o", sum);
@@ -64,7 +71,8 @@ static int put_pax(int out, const struct entry *e)
 
 	(void)snprintf(size, sizeof(size), "%lld", (long long)e->size);
 	n += record(buf + n, sizeof(buf) - n, "size", size);
-	if (put_header(out, 'x', "pax", (int64_t)n, e->created / 1000) < 0 || io_write_all(out, buf, n) < 0)
+	if (put_header(out, 'x', "pax", (int64_t)n, e->created / 1000) < 0 ||
+	    io_write_all(out, buf, n) < 0)
 		return -1;
 	return pad(out, (int64_t)n);
 }
@@ -83,7 +91,8 @@ static int put_file(const struct session *session, const struct entry *e, int ou
 		ssize_t n = read(fd, buf, left < (int64_t)sizeof(buf) ? (size_t)left : sizeof(buf));
 
 		if (n <= 0)
-			return err_set(err, ERR_CORRUPT, "the stored file of '%s' is too short", e->name);
+			return err_set(err, ERR_CORRUPT, "the stored file of '%s' is too short",
+				       e->name);
 		if (io_write_all(out, buf, (size_t)n) < 0)
 			return err_sys(err, ERR_STORAGE, "write the archive");
 		left -= n;
@@ -91,7 +100,8 @@ static int put_file(const struct session *session, const struct entry *e, int ou
 	return pad(out, e->size) < 0 ? err_sys(err, ERR_STORAGE, "write the archive") : 0;
 }
 
-int tar_write(const struct session *session, const struct revision *revision, int out, struct err *err)
+int tar_write(const struct session *session, const struct revision *revision, int out,
+	      struct err *err)
 {
 	static const char end[2 * BLOCK];
 	size_t i;
@@ -99,7 +109,9 @@ int tar_write(const struct session *session, const struct revision *revision, in
 	for (i = 0; i < revision->count; i++)
 		if (put_file(session, &revision->entries[i], out, err) < 0)
 			return -1;
-	return io_write_all(out, end, sizeof(end)) < 0 ? err_sys(err, ERR_STORAGE, "write the archive") : 0;
+	return io_write_all(out, end, sizeof(end)) < 0 ?
+		       err_sys(err, ERR_STORAGE, "write the archive") :
+		       0;
 }
 
 int tar_put(int out, const char *name, int64_t size, int64_t time_ms)
@@ -186,9 +198,11 @@ int tar_next(int fd, struct tar_entry *ret, struct err *err)
 	if (memcmp(h + 257, "ustar", 5) != 0 || !is_sum_right(h))
 		return err_set(err, ERR_REQUEST, "the archive is no tar, or damaged");
 	if (h[156] != '0')
-		return err_set(err, ERR_REQUEST, "the archive holds something that is no plain file");
+		return err_set(err, ERR_REQUEST,
+			       "the archive holds something that is no plain file");
 	if (!memchr(h, 0, 100) || h[345] || !take_size(h, &ret->size))
-		return err_set(err, ERR_REQUEST, "the archive has a name or a size that no export has");
+		return err_set(err, ERR_REQUEST,
+			       "the archive has a name or a size that no export has");
 	memcpy(ret->name, h, 100);
 	return 1;
 }
@@ -198,7 +212,9 @@ int tar_skip_pad(int fd, int64_t size, struct err *err)
 	char rest[BLOCK];
 	size_t n = (size_t)((BLOCK - size % BLOCK) % BLOCK);
 
-	return read_exactly(fd, rest, n) < 0 ? err_set(err, ERR_REQUEST, "the archive ends too early") : 0;
+	return read_exactly(fd, rest, n) < 0 ?
+		       err_set(err, ERR_REQUEST, "the archive ends too early") :
+		       0;
 }
 
 char *tar_read(int fd, const struct tar_entry *entry, int64_t max, struct err *err)
@@ -206,8 +222,8 @@ char *tar_read(int fd, const struct tar_entry *entry, int64_t max, struct err *e
 	char *text = entry->size > max ? NULL : malloc((size_t)entry->size + 1);
 
 	if (entry->size > max) {
-		(void)err_set(err, ERR_REQUEST, "'%.100s' of the archive is larger than %lld bytes", entry->name,
-			      (long long)max);
+		(void)err_set(err, ERR_REQUEST, "'%.100s' of the archive is larger than %lld bytes",
+			      entry->name, (long long)max);
 	} else if (!text) {
 		(void)err_sys(err, ERR_INTERNAL, "allocate");
 	} else if (read_exactly(fd, text, (size_t)entry->size) < 0) {

@@ -5,7 +5,8 @@
 #include "store.h"
 
 /* Writes a revision as a POSIX pax archive (pax(1)): names of any length, sizes beyond 8 GiB. */
-int tar_write(const struct session *session, const struct revision *revision, int out, struct err *err);
+int tar_write(const struct session *session, const struct revision *revision, int out,
+	      struct err *err);
 
 /* Plain ustar pieces of an archive of ours: a header (time in ms since 1970), what fills the last
  * block behind size bytes, the two empty blocks of the end. 0, or -1 with errno. */
@@ -17,7 +18,7 @@ int tar_end(int out);
 #define TAR_JSON_MAX ((int64_t)64 << 20)
 
 struct tar_entry {
-	char name[101];		/* bytes of the archive: compare it, never open it */
+	char name[101]; /* bytes of the archive: compare it, never open it */
 	int64_t size;
 };
 

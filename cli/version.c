@@ -58,7 +58,9 @@ static void ask(char *const *argv, char *ret, size_t size)
 	(void)close(fds[1]);
 	while (pid > 0 && len < sizeof(buf) - 1) {
 		struct pollfd p = { .fd = fds[0], .events = POLLIN };
-		ssize_t n = poll(&p, 1, ASK_MS) == 1 ? read(fds[0], buf + len, sizeof(buf) - 1 - len) : -1;
+		ssize_t n = poll(&p, 1, ASK_MS) == 1 ?
+				    read(fds[0], buf + len, sizeof(buf) - 1 - len) :
+				    -1;
 
 		if (n <= 0)
 			break;
@@ -66,15 +68,15 @@ static void ask(char *const *argv, char *ret, size_t size)
 	}
 	(void)close(fds[0]);
 	if (pid > 0) {
-		(void)kill(pid, SIGKILL);	/* it has said its word, or never will */
+		(void)kill(pid, SIGKILL); /* it has said its word, or never will */
 		(void)waitpid(pid, NULL, 0);
 	}
 	buf[len] = 0;
 	pick(buf, ret, size);
 }
 
-static void of_image(struct call *call, const struct profile *profile, const struct language *language,
-		     char *ret, size_t size)
+static void of_image(struct call *call, const struct profile *profile,
+		     const struct language *language, char *ret, size_t size)
 {
 	char path[PATH_MAX];
 
@@ -82,13 +84,14 @@ static void of_image(struct call *call, const struct profile *profile, const str
 	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
 	AUTO_FREE char *text = fd < 0 ? NULL : io_read_all(fd, 4 << 20, NULL);
 	AUTO_JSON json_t *doc = text ? json_loads(text, 0, NULL) : NULL;
-	const char *v = json_string_value(json_object_get(json_object_get(doc, "languages"), language->name));
+	const char *v = json_string_value(
+		json_object_get(json_object_get(doc, "languages"), language->name));
 
 	(void)snprintf(ret, size, "%s", v ? v : "");
 }
 
-void language_version(struct call *call, const struct profile *profile, const struct language *language,
-		      char *ret, size_t size)
+void language_version(struct call *call, const struct profile *profile,
+		      const struct language *language, char *ret, size_t size)
 {
 	struct stat st;
 	char key[200];

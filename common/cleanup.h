@@ -14,7 +14,7 @@
 static inline void cleanup_fd(int *fd)
 {
 	if (*fd >= 0)
-		(void)close(*fd);	/* what matters was fsynced or is only read */
+		(void)close(*fd); /* what matters was fsynced or is only read */
 }
 
 static inline void cleanup_free(void *p)

@@ -22,14 +22,14 @@ struct filter_answer {
  * answers with the errno by itself, for kernels and containers that give no listener. */
 struct filter_set {
 	const char *name;
-	unsigned calls;			/* calls let through, whole or by their arguments */
+	unsigned calls; /* calls let through, whole or by their arguments */
 	const struct sock_filter *notify_insns;
 	unsigned short notify_n;
-	const char *notify_sha256;	/* lower-case hex, of the bytes of notify_insns */
+	const char *notify_sha256; /* lower-case hex, of the bytes of notify_insns */
 	const struct sock_filter *plain_insns;
 	unsigned short plain_n;
 	const char *plain_sha256;
-	const struct filter_answer *answers;	/* sorted by nr, one a call */
+	const struct filter_answer *answers; /* sorted by nr, one a call */
 	size_t answers_n;
 };
 

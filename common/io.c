@@ -19,13 +19,14 @@ int io_open(int dirfd, const char *path, int flags, mode_t mode)
 {
 	struct open_how how = {
 		.flags = (uint64_t)(unsigned int)(flags | O_CLOEXEC | O_NOCTTY),
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
+			   RESOLVE_NO_XDEV,
 	};
 
 	if ((flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE)
 		how.mode = mode;
 	if (!(flags & O_PATH))
-		how.flags |= O_NONBLOCK;	/* a FIFO or a lease must not hold us */
+		how.flags |= O_NONBLOCK; /* a FIFO or a lease must not hold us */
 	for (;;) {
 		long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
 
@@ -132,7 +133,7 @@ int io_replace_file(int dirfd, const char *name, const void *buf, size_t len, bo
 	char tmp[280];
 	int fd, saved;
 
-	(void)getrandom(&salt, sizeof(salt), 0);	/* a name, not a secret */
+	(void)getrandom(&salt, sizeof(salt), 0); /* a name, not a secret */
 	if (snprintf(tmp, sizeof(tmp), ".tmp-%08x-%s", salt, name) >= (int)sizeof(tmp)) {
 		errno = ENAMETOOLONG;
 		return -1;
@@ -180,7 +181,7 @@ static DIR *open_to_empty(int dirfd, const char *name)
 		fd = io_open_dir(dirfd, name);
 	if (fd < 0)
 		return NULL;
-	(void)fchmod(fd, 0700);	/* ours, or the unlink below says why not */
+	(void)fchmod(fd, 0700); /* ours, or the unlink below says why not */
 	dir = fdopendir(fd);
 	if (!dir)
 		(void)close(fd);
@@ -263,7 +264,7 @@ int64_t io_now_us(void)
 {
 	struct timespec ts;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);	/* cannot fail for this clock */
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock */
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 

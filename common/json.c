@@ -10,8 +10,8 @@
 static const char *type_name(enum json_kind kind)
 {
 	static const char *const names[] = {
-		"a string", "an integer", "true or false", "a list of strings",
-		"an object of strings", "a value",
+		"a string",          "an integer",           "true or false",
+		"a list of strings", "an object of strings", "a value",
 	};
 
 	return names[kind];
@@ -64,7 +64,7 @@ static char **map_of(json_t *v)
 	if (!list)
 		return NULL;
 	json_object_foreach(v, name, item) {
-		if (!json_is_string(item) || strchr(name, '=') ||	/* it would be another name */
+		if (!json_is_string(item) || strchr(name, '=') || /* it would be another name */
 		    strlen(json_string_value(item)) != json_string_length(item) ||
 		    asprintf(&list[i], "%s=%s", name, json_string_value(item)) < 0) {
 			list[i] = NULL;

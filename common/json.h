@@ -14,12 +14,12 @@ static inline void json_cleanup(json_t **p)
 }
 
 enum json_kind {
-	JSON_KIND_STRING,	/* char *: heap; length between min and max bytes, no NUL */
-	JSON_KIND_INT,		/* int64_t between min and max */
-	JSON_KIND_BOOL,		/* bool */
-	JSON_KIND_STRINGS,	/* char **: heap, NULL behind the last; at most max entries */
-	JSON_KIND_MAP,		/* char **: NAME=value each, as an environment; at most max */
-	JSON_KIND_ANY,		/* json_t *: a reference of its own, for a nested table */
+	JSON_KIND_STRING, /* char *: heap; length between min and max bytes, no NUL */
+	JSON_KIND_INT, /* int64_t between min and max */
+	JSON_KIND_BOOL, /* bool */
+	JSON_KIND_STRINGS, /* char **: heap, NULL behind the last; at most max entries */
+	JSON_KIND_MAP, /* char **: NAME=value each, as an environment; at most max */
+	JSON_KIND_ANY, /* json_t *: a reference of its own, for a nested table */
 };
 
 /* One member of an object and where it goes in a struct. */
@@ -32,7 +32,9 @@ struct json_field {
 };
 
 #define JSON_FIELD(type, member, ...) \
-	{ .name = #member, .offset = offsetof(struct type, member), __VA_ARGS__ }
+	{ \
+		.name = #member, .offset = offsetof(struct type, member), __VA_ARGS__ \
+	}
 
 /*
  * Decodes object into *out by table. An unknown, mistyped, missing or out-of-range member is an

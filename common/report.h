@@ -8,15 +8,15 @@
 
 /* Why the command ended. What we killed for comes before how it died. */
 enum report_end {
-	REPORT_EXITED,		/* code: its exit status */
-	REPORT_SIGNAL,		/* code: the signal */
-	REPORT_COMPILE,		/* the compiler failed; code: its exit status */
-	REPORT_WALL,		/* killed: the clock */
-	REPORT_CPU,		/* killed: CPU time */
-	REPORT_MEMORY,		/* killed: memory, by the watchdog or the kernel */
-	REPORT_PROCESSES,	/* killed: more tasks than allowed (watchdog only) */
-	REPORT_OUTPUT,		/* killed: sbx asked for it, far too much output */
-	REPORT_KILLED,		/* killed: sbx asked for it or is gone */
+	REPORT_EXITED, /* code: its exit status */
+	REPORT_SIGNAL, /* code: the signal */
+	REPORT_COMPILE, /* the compiler failed; code: its exit status */
+	REPORT_WALL, /* killed: the clock */
+	REPORT_CPU, /* killed: CPU time */
+	REPORT_MEMORY, /* killed: memory, by the watchdog or the kernel */
+	REPORT_PROCESSES, /* killed: more tasks than allowed (watchdog only) */
+	REPORT_OUTPUT, /* killed: sbx asked for it, far too much output */
+	REPORT_KILLED, /* killed: sbx asked for it or is gone */
 	REPORT_END_COUNT
 };
 
@@ -36,13 +36,13 @@ struct report_blocked {
  */
 struct report {
 	uint32_t magic, size;
-	struct err err;		/* code set: no program ran, or its end is not known */
-	char stage[24];		/* the stage that failed, or "" */
+	struct err err; /* code set: no program ran, or its end is not known */
+	char stage[24]; /* the stage that failed, or "" */
 	enum report_end end;
 	int code;
 	int64_t start_us, jail_us, run_us, compile_us, collect_us;
 	int64_t cpu_us, memory_peak, processes_peak, scratch_bytes, scratch_files;
-	int is_memory_exact;	/* memory_peak is the kernel's count, not a sample */
+	int is_memory_exact; /* memory_peak is the kernel's count, not a sample */
 	int is_scratch_full, is_process_refused, is_memory_refused;
 	/* read back from inside the jail, after the last stage */
 	int landlock_abi, seccomp_mode, no_new_privs, caps_held, groups, namespaces, dumpable_init;

@@ -7,7 +7,8 @@
 
 #define BYTES_MAX ((int64_t)1 << 44)
 #define S(m, ...) JSON_FIELD(spec, m, .kind = JSON_KIND_STRING, __VA_ARGS__)
-#define N(m, lo, hi) JSON_FIELD(spec, m, .kind = JSON_KIND_INT, .min = (lo), .max = (hi), .required = true)
+#define N(m, lo, hi) \
+	JSON_FIELD(spec, m, .kind = JSON_KIND_INT, .min = (lo), .max = (hi), .required = true)
 #define B(m) JSON_FIELD(spec, m, .kind = JSON_KIND_BOOL)
 #define L(m, hi, ...) JSON_FIELD(spec, m, .kind = JSON_KIND_STRINGS, .max = (hi), __VA_ARGS__)
 
@@ -44,8 +45,10 @@ static const struct json_field spec_fields[] = {
 };
 
 static const struct json_field mount_fields[] = {
-	JSON_FIELD(spec_mount, source, .kind = JSON_KIND_STRING, .required = true, .min = 1, .max = 4000),
-	JSON_FIELD(spec_mount, target, .kind = JSON_KIND_STRING, .required = true, .min = 1, .max = 4000),
+	JSON_FIELD(spec_mount, source, .kind = JSON_KIND_STRING, .required = true, .min = 1,
+		   .max = 4000),
+	JSON_FIELD(spec_mount, target, .kind = JSON_KIND_STRING, .required = true, .min = 1,
+		   .max = 4000),
 	JSON_FIELD(spec_mount, from_image, .kind = JSON_KIND_BOOL),
 	JSON_FIELD(spec_mount, optional, .kind = JSON_KIND_BOOL),
 	JSON_FIELD(spec_mount, is_file, .kind = JSON_KIND_BOOL),
@@ -54,7 +57,8 @@ static const struct json_field mount_fields[] = {
 };
 
 static const struct json_field file_fields[] = {
-	JSON_FIELD(spec_file, path, .kind = JSON_KIND_STRING, .required = true, .min = 2, .max = 4000),
+	JSON_FIELD(spec_file, path, .kind = JSON_KIND_STRING, .required = true, .min = 2,
+		   .max = 4000),
 	JSON_FIELD(spec_file, text, .kind = JSON_KIND_STRING, .max = 1 << 20),
 	JSON_FIELD(spec_file, link, .kind = JSON_KIND_STRING, .min = 1, .max = 4000),
 	JSON_FIELD(spec_file, exec, .kind = JSON_KIND_BOOL),
@@ -66,12 +70,13 @@ static bool is_clean_path(const char *path)
 {
 	size_t len = strlen(path);
 
-	return path[0] == '/' && !strstr(path, "//") && !strstr(path, "/../") && !strstr(path, "/./") &&
-	       (len < 3 || strcmp(path + len - 3, "/..") != 0);
+	return path[0] == '/' && !strstr(path, "//") && !strstr(path, "/../") &&
+	       !strstr(path, "/./") && (len < 3 || strcmp(path + len - 3, "/..") != 0);
 }
 
 static int decode_list(json_t *array, const struct json_field *fields, size_t field_count,
-		       size_t item_size, const char *at, void **ret, size_t *ret_count, struct err *err)
+		       size_t item_size, const char *at, void **ret, size_t *ret_count,
+		       struct err *err)
 {
 	size_t n = json_array_size(array), i;
 	char *items;
@@ -91,8 +96,8 @@ static int decode_list(json_t *array, const struct json_field *fields, size_t fi
 
 		*ret_count = i + 1;
 		(void)snprintf(where, sizeof(where), "%s/%zu", at, i);
-		if (json_decode(json_array_get(array, i), fields, field_count, items + i * item_size,
-				where, err) < 0)
+		if (json_decode(json_array_get(array, i), fields, field_count,
+				items + i * item_size, where, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -105,13 +110,18 @@ static int check(const struct spec *spec, struct err *err)
 	if (!spec->argv[0])
 		return err_set(err, ERR_REQUEST, "argv is empty");
 	if (!spec->hostname || !spec->workspace || !spec->proc || !spec->seccomp)
-		return err_set(err, ERR_REQUEST, "hostname, workspace, proc and seccomp are needed");
+		return err_set(err, ERR_REQUEST,
+			       "hostname, workspace, proc and seccomp are needed");
 	for (i = 0; i < spec->mount_count; i++)
-		if (!is_clean_path(spec->mounts[i].source) || !is_clean_path(spec->mounts[i].target))
-			return err_set(err, ERR_REQUEST, "mount %zu: paths must be absolute and plain", i);
+		if (!is_clean_path(spec->mounts[i].source) ||
+		    !is_clean_path(spec->mounts[i].target))
+			return err_set(err, ERR_REQUEST,
+				       "mount %zu: paths must be absolute and plain", i);
 	for (i = 0; i < spec->file_count; i++)
-		if (!is_clean_path(spec->files[i].path) || !spec->files[i].text == !spec->files[i].link)
-			return err_set(err, ERR_REQUEST, "file %zu: a plain path and text or link", i);
+		if (!is_clean_path(spec->files[i].path) ||
+		    !spec->files[i].text == !spec->files[i].link)
+			return err_set(err, ERR_REQUEST, "file %zu: a plain path and text or link",
+				       i);
 	return 0;
 }
 
@@ -203,10 +213,10 @@ char *spec_encode(const struct spec *spec, struct err *err)
 
 	for (i = 0; i < spec->mount_count; i++)
 		(void)json_array_append_new(mounts, encode_row(&spec->mounts[i], mount_fields,
-							      COUNT(mount_fields)));
+							       COUNT(mount_fields)));
 	for (i = 0; i < spec->file_count; i++)
 		(void)json_array_append_new(files, encode_row(&spec->files[i], file_fields,
-							     COUNT(file_fields)));
+							      COUNT(file_fields)));
 	(void)json_object_set_new(doc, "mounts", mounts);
 	(void)json_object_set_new(doc, "files", files);
 	text = json_dumps(doc, JSON_COMPACT);

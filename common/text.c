@@ -135,7 +135,7 @@ void text_clean(const char *s, char *buf, size_t size)
 static bool number(const char *s, char **ret_end, int64_t *ret)
 {
 	if (*s < '0' || *s > '9')
-		return false;	/* strtoll would take blanks and signs */
+		return false; /* strtoll would take blanks and signs */
 	errno = 0;
 	*ret = strtoll(s, ret_end, 10);
 	return errno == 0;
@@ -202,6 +202,6 @@ int64_t text_now_ms(void)
 {
 	struct timespec ts;
 
-	(void)clock_gettime(CLOCK_REALTIME, &ts);	/* cannot fail for this clock */
+	(void)clock_gettime(CLOCK_REALTIME, &ts); /* cannot fail for this clock */
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }

@@ -23,6 +23,6 @@ bool text_size(const char *s, int64_t min, int64_t max, int64_t *ret);
 bool text_duration(const char *s, int64_t min, int64_t max, int64_t *ret_ms);
 /* RFC 3339 in UTC with milliseconds, from ms since 1970; buf needs 32 bytes. */
 const char *text_time(int64_t ms, char *buf);
-int64_t text_now_ms(void);	/* ms since 1970 */
+int64_t text_now_ms(void); /* ms since 1970 */
 
 #endif

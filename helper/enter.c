@@ -40,27 +40,31 @@ static int keyring_enter(struct jail *jail, struct err *err)
 static int cgroup_enter(struct jail *jail, struct err *err)
 {
 	if (!jail->spec->cgroup)
-		return 0;	/* it came with the clone */
-	return unshare(CLONE_NEWCGROUP) < 0 ? err_sys(err, ERR_ISOLATION, "make a cgroup namespace") : 0;
+		return 0; /* it came with the clone */
+	return unshare(CLONE_NEWCGROUP) < 0 ?
+		       err_sys(err, ERR_ISOLATION, "make a cgroup namespace") :
+		       0;
 }
 
 static const struct stage build_stages[] = {
-	{ "idmap", idmap_enter },	/* first: until then we are nobody */
-	{ "keyring", keyring_enter },	/* before anything of ours could land in the caller's */
-	{ "network", network_enter },	/* needs the capabilities that idmap gave */
-	{ "rootfs", rootfs_enter },	/* last: what follows is the job's */
+	{ "idmap", idmap_enter }, /* first: until then we are nobody */
+	{ "keyring", keyring_enter }, /* before anything of ours could land in the caller's */
+	{ "network", network_enter }, /* needs the capabilities that idmap gave */
+	{ "rootfs", rootfs_enter }, /* last: what follows is the job's */
 };
 
 static const struct stage job_stages[] = {
-	{ "cgroup", cgroup_enter },	/* first: needs the capabilities that caps drops */
-	{ "limits", limits_enter },	/* needs CAP_SYS_RESOURCE where a limit is raised to the profile's */
-	{ "caps", caps_enter },		/* from this line on nothing can be mounted */
-	{ "landlock", landlock_enter },	/* needs no_new_privs, which caps has set */
-	{ "filter", filter_enter },	/* last: it forbids calls made above */
-	{ "proof", proof_enter },	/* looks at what the lines above have left */
+	{ "cgroup", cgroup_enter }, /* first: needs the capabilities that caps drops */
+	{ "limits",
+	  limits_enter }, /* needs CAP_SYS_RESOURCE where a limit is raised to the profile's */
+	{ "caps", caps_enter }, /* from this line on nothing can be mounted */
+	{ "landlock", landlock_enter }, /* needs no_new_privs, which caps has set */
+	{ "filter", filter_enter }, /* last: it forbids calls made above */
+	{ "proof", proof_enter }, /* looks at what the lines above have left */
 };
 
-static void fail(struct jail *jail, const char *stage, const struct err *err) __attribute__((noreturn));
+static void fail(struct jail *jail, const char *stage, const struct err *err)
+	__attribute__((noreturn));
 static void fail(struct jail *jail, const char *stage, const struct err *err)
 {
 	struct note note = { .type = NOTE_FAIL, .err = *err };
@@ -84,7 +88,8 @@ static void pass(struct jail *jail, const struct stage *stages, size_t count)
 static void compile(struct jail *jail)
 {
 	const struct spec *spec = jail->spec;
-	struct timespec limit = { spec->compile_wall_ms / 1000, (spec->compile_wall_ms % 1000) * 1000000 };
+	struct timespec limit = { spec->compile_wall_ms / 1000,
+				  (spec->compile_wall_ms % 1000) * 1000000 };
 	struct note note = { .type = NOTE_COMPILED };
 	struct timespec begin, end;
 	sigset_t child;
@@ -99,7 +104,7 @@ static void compile(struct jail *jail)
 	if (pid == 0) {
 		(void)sigprocmask(SIG_UNBLOCK, &child, NULL);
 		(void)setpgid(0, 0);
-		(void)dup2(2, 1);	/* what a compiler says is no output of the program */
+		(void)dup2(2, 1); /* what a compiler says is no output of the program */
 		(void)execve(spec->compile[0], spec->compile, spec->env);
 		_exit(127);
 	}
@@ -129,13 +134,13 @@ void job_run(struct jail *jail)
 	ssize_t n;
 
 	(void)setsid();
-	(void)prctl(PR_SET_DUMPABLE, 0);	/* until the exec: our memory is not the command's */
+	(void)prctl(PR_SET_DUMPABLE, 0); /* until the exec: our memory is not the command's */
 	pass(jail, job_stages, sizeof(job_stages) / sizeof(job_stages[0]));
 	do
 		n = read(jail->go, &byte, 1);
 	while (n < 0 && errno == EINTR);
 	if (n != 1)
-		_exit(125);	/* process 1 is gone, and we with it */
+		_exit(125); /* process 1 is gone, and we with it */
 	if (chdir("/mnt/data") < 0) {
 		(void)err_sys(&err, ERR_ISOLATION, "enter the workspace");
 		fail(jail, "exec", &err);
@@ -144,7 +149,9 @@ void job_run(struct jail *jail)
 	if (spec->compile)
 		compile(jail);
 	(void)execve(spec->argv[0], spec->argv, spec->env);
-	(void)err_sys(&err, errno == ENOENT || errno == EACCES || errno == ENOTDIR ? ERR_RUNTIME : ERR_INTERNAL,
+	(void)err_sys(&err,
+		      errno == ENOENT || errno == EACCES || errno == ENOTDIR ? ERR_RUNTIME :
+									       ERR_INTERNAL,
 		      "execute '%s'", spec->argv[0]);
 	fail(jail, "exec", &err);
 }

@@ -90,7 +90,8 @@ int filter_enter(struct jail *jail, struct err *err)
 	struct note note = { .type = NOTE_LISTENER };
 
 	if (!set)
-		return err_set(err, ERR_CONFIG, "no seccomp filter is called '%s'", jail->spec->seccomp);
+		return err_set(err, ERR_CONFIG, "no seccomp filter is called '%s'",
+			       jail->spec->seccomp);
 	if (jail->spec->notify) {
 		AUTO_FD int listener = load_notifying(set, jail->spec->data_bytes);
 

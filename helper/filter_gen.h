@@ -13,28 +13,28 @@
 
 enum {
 	CALLS_MAX = 512,
-	ARMS_MAX = 8,			/* of a rule */
-	CONDS_MAX = 4,			/* of an arm */
-	VALS_MAX = 40,			/* of a condition */
+	ARMS_MAX = 8, /* of a rule */
+	CONDS_MAX = 4, /* of an arm */
+	VALS_MAX = 40, /* of a condition */
 };
 
 struct sock_filter;
 
 struct arch {
 	const char *name;
-	uint32_t scmp;			/* libseccomp's word for it */
-	uint32_t audit;			/* the kernel's */
+	uint32_t scmp; /* libseccomp's word for it */
+	uint32_t audit; /* the kernel's */
 	bool has_x32;
 };
 
-struct cond {				/* (low half of arg & mask) is one of vals */
+struct cond { /* (low half of arg & mask) is one of vals */
 	unsigned arg;
 	uint32_t mask;
 	size_t n;
 	uint32_t vals[VALS_MAX];
 };
 
-struct arm {				/* act if all conditions hold */
+struct arm { /* act if all conditions hold */
 	size_t n;
 	struct cond conds[CONDS_MAX];
 	uint32_t act;
@@ -44,16 +44,16 @@ struct arm {				/* act if all conditions hold */
  * give, which the kernel has no use for. */
 struct rule {
 	size_t n;
-	struct arm arms[ARMS_MAX];	/* the first that holds decides */
+	struct arm arms[ARMS_MAX]; /* the first that holds decides */
 	uint32_t otherwise;
-	struct rule *next;		/* of those that belong to the same profile */
+	struct rule *next; /* of those that belong to the same profile */
 };
 
 struct call {
 	const char *name;
-	int nr;				/* -1: this architecture has no such call */
+	int nr; /* -1: this architecture has no such call */
 	const struct rule *rule;
-	const char *profile;		/* the one that stated it */
+	const char *profile; /* the one that stated it */
 };
 
 struct profile {
@@ -61,20 +61,19 @@ struct profile {
 	uint32_t fallback;
 	size_t n;
 	struct call calls[CALLS_MAX];
-	json_t *doc;			/* owned; the names above lie in it */
-	struct rule *rules;		/* owned */
+	json_t *doc; /* owned; the names above lie in it */
+	struct rule *rules; /* owned */
 };
 
 /* A place in a document: a chain of members up to the file. */
 struct at {
 	const struct at *up;
-	const char *key;		/* of the outermost: the name of the file */
-	size_t index;			/* if key is NULL */
+	const char *key; /* of the outermost: the name of the file */
+	size_t index; /* if key is NULL */
 };
 
 /* Prints the place, if it is not NULL, and the message; ends the program. */
-__attribute__((noreturn, format(printf, 2, 3)))
-void die(const struct at *at, const char *fmt, ...);
+__attribute__((noreturn, format(printf, 2, 3))) void die(const struct at *at, const char *fmt, ...);
 
 /* Zeroed heap; never NULL. */
 void *alloc(size_t size);

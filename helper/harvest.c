@@ -4,8 +4,8 @@
  * Names, modes and the shape of the tree are the command's; nothing changes any more. No recursion
  * into more than HARVEST_DEPTH_MAX directories, no more than HARVEST_WALK_MAX names.
  */
-#include "cleanup.h"
 #include "harvest.h"
+#include "cleanup.h"
 #include "io.h"
 #include "jail.h"
 
@@ -72,7 +72,8 @@ static int send_file(struct walk *w, int dir, const char *leaf, size_t len)
 
 	if (fd < 0 && errno == EACCES && fchmodat(dir, leaf, 0600, 0) == 0)
 		fd = io_open_regular(dir, leaf, O_RDONLY);
-	return fd < 0 ? skip(w, HARVEST_WHY_READ, len) : send_packet(w, HARVEST_FILE, NULL, len, fd);
+	return fd < 0 ? skip(w, HARVEST_WHY_READ, len) :
+			send_packet(w, HARVEST_FILE, NULL, len, fd);
 }
 
 static int walk_dir(struct walk *w, int fd, size_t len, int depth);
@@ -86,7 +87,7 @@ static int enter_dir(struct walk *w, int dir, const char *leaf, size_t len, int 
 		fd = io_open_dir(dir, leaf);
 	if (fd < 0)
 		return skip(w, HARVEST_WHY_READ, len);
-	(void)fchmod(fd, 0700);	/* a directory that lists but cannot be searched */
+	(void)fchmod(fd, 0700); /* a directory that lists but cannot be searched */
 	if (is_opaque(fd) && send_packet(w, HARVEST_OPAQUE, NULL, len, -1) < 0)
 		return -1;
 	return walk_dir(w, take_fd(&fd), len, depth + 1);
@@ -103,7 +104,7 @@ static int visit(struct walk *w, int dir, const char *leaf, size_t len, int dept
 	if (S_ISDIR(st.st_mode))
 		return enter_dir(w, dir, leaf, len, depth);
 	if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(0, 0))
-		return send_packet(w, HARVEST_GONE, NULL, len, -1);	/* a whiteout */
+		return send_packet(w, HARVEST_GONE, NULL, len, -1); /* a whiteout */
 	return skip(w, HARVEST_WHY_TYPE, len);
 }
 
@@ -123,7 +124,8 @@ static int walk_dir(struct walk *w, int fd, size_t len, int depth)
 		if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, ".."))
 			continue;
 		if (++w->seen > HARVEST_WALK_MAX)
-			return w->seen == HARVEST_WALK_MAX + 1 ? skip(w, HARVEST_WHY_COUNT, len) : 0;
+			return w->seen == HARVEST_WALK_MAX + 1 ? skip(w, HARVEST_WHY_COUNT, len) :
+								 0;
 		if (next + leaf > HARVEST_NAME_MAX) {
 			if (skip(w, HARVEST_WHY_NAME, len) < 0)
 				return -1;
@@ -149,7 +151,7 @@ int harvest_walk(int upper, int socket, int wait_status, int is_killed)
 		return -1;
 	fd = openat(upper, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (fd < 0 && fchmod(upper, 0700) == 0)	/* the command may have closed its own workspace */
+	if (fd < 0 && fchmod(upper, 0700) == 0) /* the command may have closed its own workspace */
 		fd = openat(upper, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fchmod(fd, 0755) < 0 || walk_dir(&w, fd, 0, 0) < 0)
 		return -1;

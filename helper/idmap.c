@@ -19,7 +19,8 @@ enum { INSIDE_ID = 1000 };
 static int explain(struct err *err)
 {
 	char flag[4] = "";
-	int fd = open("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", O_RDONLY | O_CLOEXEC);
+	int fd = open("/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+		      O_RDONLY | O_CLOEXEC);
 
 	if (fd >= 0) {
 		if (read(fd, flag, 1) < 1)
@@ -65,8 +66,9 @@ int idmap_enter(struct jail *jail, struct err *err)
 int idmap_close(const struct spec *spec, struct err *err)
 {
 	static const char *const limits[] = {
-		"max_user_namespaces", "max_mnt_namespaces", "max_pid_namespaces", "max_net_namespaces",
-		"max_ipc_namespaces", "max_uts_namespaces", "max_cgroup_namespaces", "max_time_namespaces",
+		"max_user_namespaces",   "max_mnt_namespaces",  "max_pid_namespaces",
+		"max_net_namespaces",    "max_ipc_namespaces",  "max_uts_namespaces",
+		"max_cgroup_namespaces", "max_time_namespaces",
 	};
 	size_t i;
 
@@ -76,7 +78,8 @@ int idmap_close(const struct spec *spec, struct err *err)
 
 		(void)snprintf(path, sizeof(path), "/proc/sys/user/%s", limits[i]);
 		/* read-only /proc/sys in an outer container: the filter refuses them all the same */
-		if (io_write_file(AT_FDCWD, path, spec->cgroup && strstr(path, "cgroup") ? "2" : "0") < 0 &&
+		if (io_write_file(AT_FDCWD, path,
+				  spec->cgroup && strstr(path, "cgroup") ? "2" : "0") < 0 &&
 		    errno != ENOENT && errno != EROFS)
 			return err_sys(err, ERR_ISOLATION, "write %s", path);
 	}

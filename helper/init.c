@@ -18,7 +18,7 @@
 
 static void on_child(int signal)
 {
-	(void)signal;	/* only there to interrupt ppoll */
+	(void)signal; /* only there to interrupt ppoll */
 }
 
 static void kill_rest(void)
@@ -56,7 +56,7 @@ static int wait_for_job(int *ret_killed)
 			int count;
 
 			if (note_recv(INIT_FD_NOTE, &what, NULL, 0, &count, 0) <= 0)
-				_exit(0);	/* the supervisor is gone: the whole namespace goes */
+				_exit(0); /* the supervisor is gone: the whole namespace goes */
 			if (what.type == NOTE_KILL) {
 				*ret_killed = 1;
 				(void)kill(-1, SIGKILL);
@@ -71,11 +71,11 @@ int init_main(void)
 	struct rusage usage = { 0 };
 	int fd, status, killed = 0;
 
-	(void)prctl(PR_SET_DUMPABLE, 0);	/* before the command exists */
+	(void)prctl(PR_SET_DUMPABLE, 0); /* before the command exists */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)prctl(PR_SET_NAME, "init");
 	for (fd = 0; fd <= 2; fd++)
-		(void)close(fd);	/* the readers of the output wait for the command alone */
+		(void)close(fd); /* the readers of the output wait for the command alone */
 	for (fd = INIT_FD_NOTE; fd <= INIT_FD_HARVEST; fd++)
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	if (write(INIT_FD_GO, "g", 1) != 1)
@@ -85,8 +85,8 @@ int init_main(void)
 	kill_rest();
 	note.value = status;
 	(void)getrusage(RUSAGE_CHILDREN, &usage);
-	note.cpu_us = (int64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 + usage.ru_utime.tv_usec +
-		      usage.ru_stime.tv_usec;
+	note.cpu_us = (int64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+		      usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
 	note.memory_bytes = (int64_t)usage.ru_maxrss * 1024;
 	if (note_send(INIT_FD_NOTE, &note, NULL, 0) < 0)
 		return 125;

@@ -16,20 +16,21 @@
 
 /* Packets on the socket between the supervisor and what is inside; one struct, fixed size. */
 enum note_type {
-	NOTE_FAIL = 1,	/* a stage failed: err and stage; nothing ran */
-	NOTE_EYES,	/* two descriptors: the jail's /proc, its scratch directory */
-	NOTE_LISTENER,	/* one descriptor: the filter's notifications */
-	NOTE_PROOF,	/* what the job read back about itself; the command follows */
-	NOTE_COMPILED,	/* value: microseconds that the compiler took */
-	NOTE_NO_COMPILE,	/* the compiler failed, value: its wait status */
-	NOTE_ENDED,	/* init: value is the wait status of the job; harvest follows */
-	NOTE_KILL,	/* supervisor to init: kill everything but yourself */
+	NOTE_FAIL = 1, /* a stage failed: err and stage; nothing ran */
+	NOTE_EYES, /* two descriptors: the jail's /proc, its scratch directory */
+	NOTE_LISTENER, /* one descriptor: the filter's notifications */
+	NOTE_PROOF, /* what the job read back about itself; the command follows */
+	NOTE_COMPILED, /* value: microseconds that the compiler took */
+	NOTE_NO_COMPILE, /* the compiler failed, value: its wait status */
+	NOTE_ENDED, /* init: value is the wait status of the job; harvest follows */
+	NOTE_KILL, /* supervisor to init: kill everything but yourself */
 };
 
 struct note {
 	enum note_type type;
 	int64_t value;
-	int64_t cpu_us, memory_bytes;	/* NOTE_ENDED: of all that init has reaped; the largest one's memory */
+	int64_t cpu_us,
+		memory_bytes; /* NOTE_ENDED: of all that init has reaped; the largest one's memory */
 	char stage[24];
 	struct err err;
 	struct {
@@ -46,12 +47,12 @@ int note_recv(int fd, struct note *ret, int *ret_fds, int fd_max, int *ret_fd_co
 /* What the stages know and pass on; lives in process 1 and, copied by fork, in the job. */
 struct jail {
 	const struct spec *spec;
-	uid_t outer_uid;	/* of the caller, before the user namespace */
+	uid_t outer_uid; /* of the caller, before the user namespace */
 	gid_t outer_gid;
-	int note;		/* socket to the supervisor */
-	int self;		/* this program, O_PATH: for the exec of init */
-	int go;			/* the job reads one byte here before it execs */
-	int upper;		/* directory that the harvest walks */
+	int note; /* socket to the supervisor */
+	int self; /* this program, O_PATH: for the exec of init */
+	int go; /* the job reads one byte here before it execs */
+	int upper; /* directory that the harvest walks */
 	int landlock_abi;
 	int overlay, proc_fresh, notify, keyring, dirs_copied;
 };

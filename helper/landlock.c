@@ -15,11 +15,11 @@
 #include <unistd.h>
 
 /* Rights newer than the headers of Debian 12, from include/uapi/linux/landlock.h of Linux 6.12. */
-#define FS_REFER (1ULL << 13)		/* ABI 2 */
-#define FS_TRUNCATE (1ULL << 14)	/* ABI 3 */
-#define FS_IOCTL_DEV (1ULL << 15)	/* ABI 5 */
-#define NET_ALL 3ULL			/* ABI 4: bind and connect of TCP */
-#define SCOPE_ALL 3ULL			/* ABI 6: abstract sockets and signals */
+#define FS_REFER (1ULL << 13) /* ABI 2 */
+#define FS_TRUNCATE (1ULL << 14) /* ABI 3 */
+#define FS_IOCTL_DEV (1ULL << 15) /* ABI 5 */
+#define NET_ALL 3ULL /* ABI 4: bind and connect of TCP */
+#define SCOPE_ALL 3ULL /* ABI 6: abstract sockets and signals */
 
 struct ruleset {
 	uint64_t fs, net, scoped;
@@ -56,7 +56,7 @@ static int allow(int ruleset, const char *path, uint64_t rights)
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -1;
-	if (fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode))	/* a file takes no rights of directories */
+	if (fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode)) /* a file takes no rights of directories */
 		rule.allowed_access &= LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE |
 				       LANDLOCK_ACCESS_FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV;
 	return (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
@@ -80,10 +80,12 @@ static int add_rules(const struct spec *spec, int ruleset, uint64_t all)
 			return -1;
 	for (i = 0; i < spec->mount_count; i++)
 		if (spec->mounts[i].exec && !spec->exec_listed &&
-		    allow(ruleset, spec->mounts[i].target, (READS | LANDLOCK_ACCESS_FS_EXECUTE) & all) < 0)
+		    allow(ruleset, spec->mounts[i].target,
+			  (READS | LANDLOCK_ACCESS_FS_EXECUTE) & all) < 0)
 			return -1;
 	for (i = 0; spec->exec_paths && spec->exec_paths[i]; i++)
-		if (allow(ruleset, spec->exec_paths[i], (READS | LANDLOCK_ACCESS_FS_EXECUTE) & all) < 0)
+		if (allow(ruleset, spec->exec_paths[i],
+			  (READS | LANDLOCK_ACCESS_FS_EXECUTE) & all) < 0)
 			return -1;
 	return 0;
 }
@@ -94,12 +96,14 @@ int landlock_enter(struct jail *jail, struct err *err)
 	struct ruleset rules = { .fs = known_rights(abi) };
 	size_t size = sizeof(rules.fs);
 
-	if (abi < 2) {	/* ABI 1 forbids every rename between directories: it counts as none */
+	if (abi < 2) { /* ABI 1 forbids every rename between directories: it counts as none */
 		if (jail->spec->landlock_min == 0)
 			return 0;
 		(void)err_set(err, ERR_ISOLATION, "Landlock is not available (ABI %d)", abi);
-		return err_hint(err, "boot with lsm=landlock,... (Linux 5.19 or newer), or drop \"landlock\" "
-				     "from \"require\"");
+		return err_hint(
+			err,
+			"boot with lsm=landlock,... (Linux 5.19 or newer), or drop \"landlock\" "
+			"from \"require\"");
 	}
 	if (abi < jail->spec->landlock_min)
 		return err_set(err, ERR_ISOLATION, "Landlock has ABI %d, and %d is required", abi,

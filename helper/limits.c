@@ -15,7 +15,8 @@ static int set(int what, int64_t value, const char *name, struct err *err)
 	if (getrlimit((__rlimit_resource_t)what, &have) == 0 && have.rlim_max < limit.rlim_max)
 		limit.rlim_cur = limit.rlim_max = have.rlim_max;
 	if (setrlimit((__rlimit_resource_t)what, &limit) < 0)
-		return err_sys(err, ERR_ISOLATION, "set the limit %s to %lld", name, (long long)value);
+		return err_sys(err, ERR_ISOLATION, "set the limit %s to %lld", name,
+			       (long long)value);
 	return 0;
 }
 

@@ -41,7 +41,7 @@ static void close_on_exec(void)
 	int fd;
 
 	for (fd = SPEC_FD_SPEC; fd <= SPEC_FD_LAST; fd++)
-		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);	/* not all of them are open */
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* not all of them are open */
 	(void)syscall(SYS_close_range, SPEC_FD_LAST + 1, ~0U, 0);
 }
 

@@ -36,7 +36,9 @@ int note_recv(int fd, struct note *ret, int *ret_fds, int fd_max, int *ret_fd_co
 		struct cmsghdr align;
 	} control = { 0 };
 	struct iovec iov = { ret, sizeof(*ret) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space,
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.space,
 			      .msg_controllen = sizeof(control.space) };
 	struct cmsghdr *c;
 	ssize_t n;

@@ -84,7 +84,8 @@ static void record(struct report *report, const char *op, const char *target, in
 
 	report->blocked_total++;
 	for (i = 0; i < report->blocked_count && !b; i++)
-		if (!strcmp(report->blocked[i].op, op) && !strcmp(report->blocked[i].target, target))
+		if (!strcmp(report->blocked[i].op, op) &&
+		    !strcmp(report->blocked[i].target, target))
 			b = &report->blocked[i];
 	if (!b && report->blocked_count < REPORT_BLOCKED_MAX) {
 		b = &report->blocked[report->blocked_count++];
@@ -104,10 +105,11 @@ int notify_answer(int listener, const struct filter_set *set, struct report *rep
 	char target[REPORT_TARGET_MAX];
 
 	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &in) < 0)
-		return errno == EINTR || errno == ENOENT ? 0 : -1;	/* ENOENT: it was killed meanwhile */
+		return errno == EINTR || errno == ENOENT ? 0 :
+							   -1; /* ENOENT: it was killed meanwhile */
 	refusal = find(set, in.data.nr);
 	out.id = in.id;
-	if (!refusal && in.data.nr == SYS_mmap) {	/* no attack: see make_head() of filter.c */
+	if (!refusal && in.data.nr == SYS_mmap) { /* no attack: see make_head() of filter.c */
 		report->is_memory_refused = 1;
 		out.error = -ENOMEM;
 		(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &out);
@@ -116,6 +118,6 @@ int notify_answer(int listener, const struct filter_set *set, struct report *rep
 	read_target(listener, &in, target, sizeof(target));
 	record(report, refusal ? refusal->name : "?", target, refusal ? refusal->err : ENOSYS);
 	out.error = -(refusal ? refusal->err : ENOSYS);
-	(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &out);	/* ENOENT as above */
+	(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &out); /* ENOENT as above */
 	return 0;
 }

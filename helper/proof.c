@@ -47,7 +47,8 @@ static int count_groups(void)
 
 static int read_back(struct jail *jail, struct note *note, struct err *err)
 {
-	static const char *const sets[] = { "\nCapInh:", "\nCapPrm:", "\nCapEff:", "\nCapBnd:", "\nCapAmb:" };
+	static const char *const sets[] = { "\nCapInh:", "\nCapPrm:", "\nCapEff:", "\nCapBnd:",
+					    "\nCapAmb:" };
 	AUTO_FREE char *status = NULL;
 	size_t i;
 
@@ -56,13 +57,13 @@ static int read_back(struct jail *jail, struct note *note, struct err *err)
 	note->proof.proc_fresh = jail->proc_fresh;
 	note->proof.notify = jail->notify;
 	note->proof.keyring = jail->keyring;
-	note->proof.nproc = soft(RLIMIT_NPROC) - 1;	/* process 1, which is ours, counts there */
+	note->proof.nproc = soft(RLIMIT_NPROC) - 1; /* process 1, which is ours, counts there */
 	note->proof.nofile = soft(RLIMIT_NOFILE);
 	note->proof.fsize = soft(RLIMIT_FSIZE);
 	note->proof.cpu = soft(RLIMIT_CPU);
 	note->proof.core = soft(RLIMIT_CORE);
 	note->proof.groups = count_groups();
-	if (!jail->proc_fresh) {	/* without /proc the kernel is asked call by call */
+	if (!jail->proc_fresh) { /* without /proc the kernel is asked call by call */
 		note->proof.no_new_privs = -1;
 		note->proof.seccomp_mode = -1;
 		return 0;
@@ -79,7 +80,8 @@ static int read_back(struct jail *jail, struct note *note, struct err *err)
 	note->proof.no_new_privs = (int)field(status, "\nNoNewPrivs:", 10);
 	note->proof.seccomp_mode = (int)field(status, "\nSeccomp:", 10);
 	if (note->proof.caps_held || note->proof.no_new_privs != 1 || note->proof.seccomp_mode != 2)
-		return err_set(err, ERR_ISOLATION, "proof: capabilities, no_new_privs or seccomp are off");
+		return err_set(err, ERR_ISOLATION,
+			       "proof: capabilities, no_new_privs or seccomp are off");
 	return 0;
 }
 
@@ -97,7 +99,8 @@ static int refuses(struct err *err)
 	if (sock >= 0 && connect(sock, (struct sockaddr *)&nowhere, sizeof(nowhere)) == 0)
 		return err_set(err, ERR_ISOLATION, "proof: there is a route out");
 	if (memory >= 0)
-		return err_set(err, ERR_ISOLATION, "proof: a forbidden system call was let through");
+		return err_set(err, ERR_ISOLATION,
+			       "proof: a forbidden system call was let through");
 	return 0;
 }
 

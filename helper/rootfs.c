@@ -95,10 +95,10 @@ static int reopen_image(void)
 		return -1;
 	path[n] = 0;
 	fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 && (fstat(fd, &have) < 0 || fstat(SPEC_FD_ROOT, &had) < 0 || had.st_ino != have.st_ino ||
-			had.st_dev != have.st_dev)) {
+	if (fd >= 0 && (fstat(fd, &have) < 0 || fstat(SPEC_FD_ROOT, &had) < 0 ||
+			had.st_ino != have.st_ino || had.st_dev != have.st_dev)) {
 		(void)close(fd);
-		errno = ESTALE;	/* renamed or replaced meanwhile */
+		errno = ESTALE; /* renamed or replaced meanwhile */
 		return -1;
 	}
 	return fd;
@@ -108,7 +108,8 @@ static int reopen_image(void)
 static int open_part(int image, const char *path)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC | O_NOFOLLOW,
-				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+					   RESOLVE_NO_MAGICLINKS };
 
 	return (int)syscall(SYS_openat2, image, path, &how, sizeof(how));
 }
@@ -131,14 +132,17 @@ static int take_sources(const struct spec *spec, int *fds, struct err *err)
 		if (m->from_image) {
 			AUTO_FD int at = open_part(image, m->source + 1);
 
-			fds[i] = at < 0 ? -1 : (int)syscall(SYS_open_tree, at, "",
-				OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH | 0x8000);
+			fds[i] = at < 0 ? -1 :
+					  (int)syscall(SYS_open_tree, at, "",
+						       OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH |
+							       0x8000);
 		} else {
 			fds[i] = mount_clone(AT_FDCWD, m->source);
 		}
 		if (fds[i] < 0 && !(m->optional && (errno == ENOENT || errno == ENOTDIR)))
 			return err_sys(err, ERR_ISOLATION, "take '%s' for the jail", m->source);
-		if (fds[i] >= 0 && mount_flags(fds[i], READ_ONLY | (m->exec ? 0 : MOUNT_ATTR_NOEXEC)) < 0)
+		if (fds[i] >= 0 &&
+		    mount_flags(fds[i], READ_ONLY | (m->exec ? 0 : MOUNT_ATTR_NOEXEC)) < 0)
 			return err_sys(err, ERR_ISOLATION, "make '%s' read-only", m->source);
 	}
 	return 0;
@@ -155,7 +159,8 @@ static int put_sources(const struct spec *spec, int root, int *fds, struct err *
 			return -1;
 		if (fds[i] < 0)
 			continue;
-		if ((m->is_file ? make_file(root, m->target, NULL, 0644) : make_parents(root, m->target, true)) < 0 ||
+		if ((m->is_file ? make_file(root, m->target, NULL, 0644) :
+				  make_parents(root, m->target, true)) < 0 ||
 		    mount_attach(fds[i], root, m->target + 1) < 0)
 			return err_sys(err, ERR_ISOLATION, "mount '%s' in the jail", m->target);
 		(void)close(fds[i]);
@@ -166,8 +171,10 @@ static int put_sources(const struct spec *spec, int root, int *fds, struct err *
 static int make_dev(int root, const int *device_fds, struct err *err)
 {
 	static const char *const links[][2] = {
-		{ "/proc/self/fd", "dev/fd" }, { "/proc/self/fd/0", "dev/stdin" },
-		{ "/proc/self/fd/1", "dev/stdout" }, { "/proc/self/fd/2", "dev/stderr" },
+		{ "/proc/self/fd", "dev/fd" },
+		{ "/proc/self/fd/0", "dev/stdin" },
+		{ "/proc/self/fd/1", "dev/stdout" },
+		{ "/proc/self/fd/2", "dev/stderr" },
 	};
 	size_t i;
 
@@ -175,7 +182,8 @@ static int make_dev(int root, const int *device_fds, struct err *err)
 		char name[32];
 
 		(void)snprintf(name, sizeof(name), "/dev/%s", devices[i]);
-		if (make_file(root, name, NULL, 0644) < 0 || mount_attach(device_fds[i], root, name + 1) < 0)
+		if (make_file(root, name, NULL, 0644) < 0 ||
+		    mount_attach(device_fds[i], root, name + 1) < 0)
 			return err_sys(err, ERR_ISOLATION, "mount '%s' in the jail", name);
 		(void)close(device_fds[i]);
 	}
@@ -192,16 +200,18 @@ static int make_dev(int root, const int *device_fds, struct err *err)
 static int mask_proc(int root, struct err *err)
 {
 	static const char *const files[] = {
-		"proc/kcore", "proc/keys", "proc/key-users", "proc/kallsyms", "proc/kmsg", "proc/modules",
-		"proc/timer_list", "proc/sched_debug", "proc/sysrq-trigger", "proc/cmdline",
-		"proc/interrupts", "proc/softirqs", "proc/iomem", "proc/ioports", "proc/config.gz",
-		"proc/swaps", "proc/partitions", "proc/diskstats", "proc/slabinfo",
-		"proc/vmallocinfo", "proc/pagetypeinfo", "proc/latency_stats", "proc/kpagecount",
-		"proc/kpageflags", "proc/kpagecgroup", "proc/buddyinfo", "proc/zoneinfo", "proc/schedstat",
-		"proc/devices", "proc/misc", "proc/crypto", "proc/consoles",
+		"proc/kcore",         "proc/keys",          "proc/key-users",  "proc/kallsyms",
+		"proc/kmsg",          "proc/modules",       "proc/timer_list", "proc/sched_debug",
+		"proc/sysrq-trigger", "proc/cmdline",       "proc/interrupts", "proc/softirqs",
+		"proc/iomem",         "proc/ioports",       "proc/config.gz",  "proc/swaps",
+		"proc/partitions",    "proc/diskstats",     "proc/slabinfo",   "proc/vmallocinfo",
+		"proc/pagetypeinfo",  "proc/latency_stats", "proc/kpagecount", "proc/kpageflags",
+		"proc/kpagecgroup",   "proc/buddyinfo",     "proc/zoneinfo",   "proc/schedstat",
+		"proc/devices",       "proc/misc",          "proc/crypto",     "proc/consoles",
 	};
-	static const char *const dirs[] = { "proc/acpi", "proc/scsi", "proc/bus", "proc/irq", "proc/fs",
-					    "proc/driver", "proc/tty", "proc/sysvipc", "proc/asound" };
+	static const char *const dirs[] = { "proc/acpi", "proc/scsi",    "proc/bus",
+					    "proc/irq",  "proc/fs",      "proc/driver",
+					    "proc/tty",  "proc/sysvipc", "proc/asound" };
 	static const char *const empty[] = { "size", "4k", "nr_inodes", "2", "mode", "555", NULL };
 	const char *covered = NULL;
 	AUTO_FD int void_dir = mount_new("tmpfs", READ_ONLY | MOUNT_ATTR_NOEXEC, empty);
@@ -218,7 +228,8 @@ static int mask_proc(int root, struct err *err)
 			continue;
 		/* copies of what is in place: before Linux 6.15 a detached mount cannot be copied */
 		AUTO_FD int mask = !is_dir ? mount_clone(root, "dev/null") :
-				   covered ? mount_clone(root, covered) : take_fd(&void_dir);
+				   covered ? mount_clone(root, covered) :
+					     take_fd(&void_dir);
 		if (mask < 0 || mount_attach(mask, root, path) < 0)
 			return err_sys(err, ERR_ISOLATION, "mask '/%s'", path);
 		covered = is_dir && !covered ? path : covered;
@@ -242,8 +253,9 @@ static int make_proc(struct jail *jail, int root, struct err *err)
 		return 0;
 	if (proc < 0) {
 		(void)err_sys(err, ERR_ISOLATION, "mount a fresh /proc");
-		return err_hint(err, "an outer container masks /proc: give it an unmasked one, or set "
-				     "\"proc\": \"empty\" in the configuration");
+		return err_hint(err,
+				"an outer container masks /proc: give it an unmasked one, or set "
+				"\"proc\": \"empty\" in the configuration");
 	}
 	if (mount_attach(proc, root, "proc") < 0)
 		return err_sys(err, ERR_ISOLATION, "mount /proc in the jail");
@@ -275,7 +287,8 @@ static int into_root(int root, struct err *err)
 
 int rootfs_enter(struct jail *jail, struct err *err)
 {
-	static const char *const options[] = { "size", "2m", "nr_inodes", "4096", "mode", "755", NULL };
+	static const char *const options[] = { "size", "2m",  "nr_inodes", "4096",
+					       "mode", "755", NULL };
 	const struct spec *spec = jail->spec;
 	int fds[SPEC_LIST_MAX], device_fds[DEVICE_COUNT];
 	struct mount_attr read_only = { .attr_set = READ_ONLY };
@@ -291,7 +304,9 @@ int rootfs_enter(struct jail *jail, struct err *err)
 		(void)snprintf(path, sizeof(path), "/dev/%s", devices[i]);
 		/* read-only is of the file system behind: a device can be written to all the same */
 		device_fds[i] = mount_clone(AT_FDCWD, path);
-		if (device_fds[i] < 0 || mount_flags(device_fds[i], MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY) < 0)
+		if (device_fds[i] < 0 ||
+		    mount_flags(device_fds[i],
+				MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY) < 0)
 			return err_sys(err, ERR_ISOLATION, "take '%s' for the jail", path);
 	}
 	/* no new AUTO_FD beyond: root is the only way in until pivot_root */
@@ -303,8 +318,9 @@ int rootfs_enter(struct jail *jail, struct err *err)
 		return err_sys(err, ERR_ISOLATION, "open the jail's root");
 	if (put_sources(spec, root, fds, err) < 0 || make_dev(root, device_fds, err) < 0 ||
 	    make_proc(jail, root, err) < 0 || workspace_make(jail, root, err) < 0 ||
-	    make_files(spec, root, err) < 0 || cover_rest(spec, root, err) < 0 || send_eyes(jail, root, err) < 0 ||
-	    idmap_close(spec, err) < 0 || into_root(root, err) < 0)
+	    make_files(spec, root, err) < 0 || cover_rest(spec, root, err) < 0 ||
+	    send_eyes(jail, root, err) < 0 || idmap_close(spec, err) < 0 ||
+	    into_root(root, err) < 0)
 		return -1;
 	if (syscall(SYS_mount_setattr, AT_FDCWD, "/", 0, &read_only, sizeof(read_only)) < 0)
 		return err_sys(err, ERR_ISOLATION, "make the root read-only");

@@ -31,9 +31,16 @@
 	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 
 #ifndef SBX_COLLECT_MS
-#define SBX_COLLECT_MS 120000	/* shorter in the tests that wait for it */
+#define SBX_COLLECT_MS 120000 /* shorter in the tests that wait for it */
 #endif
-enum { LOOK_MS = 20, LOOK_BUSY_MS = 5, GRACE_MS = 2000, BUILD_MS = 20000, COLLECT_MS = SBX_COLLECT_MS, NOTES_A_TURN = 32 };
+enum {
+	LOOK_MS = 20,
+	LOOK_BUSY_MS = 5,
+	GRACE_MS = 2000,
+	BUILD_MS = 20000,
+	COLLECT_MS = SBX_COLLECT_MS,
+	NOTES_A_TURN = 32
+};
 
 struct run {
 	const struct spec *spec;
@@ -42,8 +49,8 @@ struct run {
 	pid_t init;
 	int pidfd, note, listener;
 	struct watch watch;
-	int64_t begin_us, ready_us, ended_us, compile_us;	/* of the monotonic clock */
-	int64_t kill_ms, look_ms;	/* when the job was ended; when to look next */
+	int64_t begin_us, ready_us, ended_us, compile_us; /* of the monotonic clock */
+	int64_t kill_ms, look_ms; /* when the job was ended; when to look next */
 	int wait_status;
 	bool is_ready, is_ended, is_killed, is_gone;
 };
@@ -67,7 +74,9 @@ static const char *explain_clone(int sys)
 
 static int start(struct run *run)
 {
-	struct jail jail = { .spec = run->spec, .outer_uid = geteuid(), .outer_gid = getegid(), .upper = -1 };
+	struct jail jail = {
+		.spec = run->spec, .outer_uid = geteuid(), .outer_gid = getegid(), .upper = -1
+	};
 	struct err *err = &run->report->err;
 	int pair[2];
 
@@ -76,7 +85,10 @@ static int start(struct run *run)
 	jail.self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	if (jail.self < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(err, ERR_INTERNAL, "prepare the jail");
-	run->init = (pid_t)syscall(SYS_clone, NAMESPACES | CLONE_PIDFD | SIGCHLD | (run->spec->cgroup ? 0 : CLONE_NEWCGROUP), NULL, &run->pidfd, NULL, 0);
+	run->init = (pid_t)syscall(SYS_clone,
+				   NAMESPACES | CLONE_PIDFD | SIGCHLD |
+					   (run->spec->cgroup ? 0 : CLONE_NEWCGROUP),
+				   NULL, &run->pidfd, NULL, 0);
 	if (run->init == 0) {
 		(void)close(pair[0]);
 		jail.note = pair[1];
@@ -105,7 +117,8 @@ static void end_job(struct run *run, enum report_end why)
 	run->report->end = why;
 	run->kill_ms = io_now_ms();
 	if (run->spec->cgroup)
-		(void)io_write_file(SPEC_FD_CGROUP, "cgroup.kill", "1");	/* Linux 5.14; the note does it too */
+		(void)io_write_file(SPEC_FD_CGROUP, "cgroup.kill",
+				    "1"); /* Linux 5.14; the note does it too */
 	if (!run->is_ready || note_send(run->note, &note, NULL, 0) < 0)
 		(void)kill(run->init, SIGKILL);
 }
@@ -155,8 +168,8 @@ static int is_root_of(int fd, long magic, ino_t ino)
 	struct statfs fs;
 	struct stat st;
 
-	return fstatfs(fd, &fs) == 0 && fs.f_type == magic && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) &&
-	       (ino == 0 || st.st_ino == ino);
+	return fstatfs(fd, &fs) == 0 && fs.f_type == magic && fstat(fd, &st) == 0 &&
+	       S_ISDIR(st.st_mode) && (ino == 0 || st.st_ino == ino);
 }
 
 /* What is read there is the kernel's only in a /proc itself: elsewhere a FIFO could hold us up. */
@@ -172,9 +185,11 @@ static void check_eyes(struct run *run)
 {
 	if (run->watch.proc >= 0)
 		return;
-	(void)err_set(&run->report->err, ERR_ISOLATION, "the jail cannot be watched: no /proc shows what runs in it");
-	(void)err_hint(&run->report->err, "give the outer container an unmasked /proc without hidepid, or delegate "
-			     "a cgroup; run 'sbx doctor'");
+	(void)err_set(&run->report->err, ERR_ISOLATION,
+		      "the jail cannot be watched: no /proc shows what runs in it");
+	(void)err_hint(&run->report->err,
+		       "give the outer container an unmasked /proc without hidepid, or delegate "
+		       "a cgroup; run 'sbx doctor'");
 	(void)kill(run->init, SIGKILL);
 }
 
@@ -325,22 +340,24 @@ static void look(struct run *run)
 	r->is_scratch_full |= w->is_scratch_full;
 	if (!spec->cgroup && w->memory_bytes > spec->memory_bytes) {
 		end_job(run, REPORT_MEMORY);
-		if (run->is_ended)	/* it said so, and something in there still grows */
+		if (run->is_ended) /* it said so, and something in there still grows */
 			(void)kill(run->init, SIGKILL);
 	}
 	if (w->cpu_us - run->compile_us > spec->cpu_ms * 1000)
 		end_job(run, REPORT_CPU);
 	/* near a limit the looks come closer together */
 	left = (spec->cpu_ms * 1000 - w->cpu_us) / 2000;
-	run->look_ms = io_now_ms() + (w->memory_bytes > spec->memory_bytes / 4 || left < LOOK_MS ? LOOK_BUSY_MS : LOOK_MS);
+	run->look_ms = io_now_ms() + (w->memory_bytes > spec->memory_bytes / 4 || left < LOOK_MS ?
+					      LOOK_BUSY_MS :
+					      LOOK_MS);
 }
 
 static int64_t deadline_ms(const struct run *run)
 {
-	if (!run->is_ready)	/* the program's time has not begun */
+	if (!run->is_ready) /* the program's time has not begun */
 		return run->begin_us / 1000 + BUILD_MS;
-	return (run->ready_us + run->compile_us) / 1000 + run->spec->wall_ms + (run->spec->compile && !run->compile_us ?
-								       run->spec->compile_wall_ms : 0);
+	return (run->ready_us + run->compile_us) / 1000 + run->spec->wall_ms +
+	       (run->spec->compile && !run->compile_us ? run->spec->compile_wall_ms : 0);
 }
 
 static int wait_ms(const struct run *run)
@@ -364,14 +381,15 @@ static void on_time(struct run *run)
 
 	if (run->is_ended ? now >= run->ended_us / 1000 + COLLECT_MS :
 			    run->is_killed && now >= run->kill_ms + GRACE_MS)
-		(void)kill(run->init, SIGKILL);	/* process 1 does not answer: no results */
+		(void)kill(run->init, SIGKILL); /* process 1 does not answer: no results */
 	if (run->is_ended && run->is_ready && now >= run->look_ms)
 		look(run);
 	if (run->is_ended || run->is_killed)
 		return;
 	if (now >= deadline_ms(run)) {
 		if (!run->is_ready && run->report->err.code == ERR_NONE)
-			(void)err_set(&run->report->err, ERR_BUSY, "the jail was not ready after %d s: the host is overloaded",
+			(void)err_set(&run->report->err, ERR_BUSY,
+				      "the jail was not ready after %d s: the host is overloaded",
 				      BUILD_MS / 1000);
 		end_job(run, REPORT_WALL);
 	} else if (run->is_ready && now >= run->look_ms)
@@ -384,10 +402,12 @@ static void on_control(struct run *run)
 	ssize_t n = read(SPEC_FD_CONTROL, &why, 1);
 
 	if (n == 1) {
-		end_job(run, why == 'o' ? REPORT_OUTPUT : why == 'm' ? REPORT_MEMORY : REPORT_KILLED);
+		end_job(run, why == 'o' ? REPORT_OUTPUT :
+			     why == 'm' ? REPORT_MEMORY :
+					  REPORT_KILLED);
 		return;
 	}
-	(void)kill(run->init, SIGKILL);	/* sbx is gone: nobody takes results */
+	(void)kill(run->init, SIGKILL); /* sbx is gone: nobody takes results */
 	end_job(run, REPORT_KILLED);
 }
 
@@ -401,7 +421,7 @@ static void turn(struct run *run)
 	};
 
 	if (poll(p, sizeof(p) / sizeof(p[0]), wait_ms(run)) < 0)
-		return;	/* EINTR: the next turn looks again */
+		return; /* EINTR: the next turn looks again */
 	if (p[1].revents)
 		read_notes(run);
 	if (p[0].revents)
@@ -412,7 +432,7 @@ static void turn(struct run *run)
 		if (notify_answer(run->listener, run->filter, run->report) < 0)
 			run->listener = -1;
 	} else if (p[3].revents) {
-		run->listener = -1;	/* nobody inside has the filter any more */
+		run->listener = -1; /* nobody inside has the filter any more */
 	}
 	on_time(run);
 }
@@ -440,20 +460,27 @@ static void finish(struct run *run)
 	if (r->err.code == ERR_NONE && !run->is_ready && !run->is_killed)
 		(void)err_set(&r->err, ERR_ISOLATION, "the jail ended before the program began");
 	else if (r->err.code == ERR_NONE && !run->is_ended && !run->is_killed)
-		r->end = REPORT_KILLED;	/* process 1 was killed from outside */
+		r->end = REPORT_KILLED; /* process 1 was killed from outside */
 }
 
 void supervise(const struct spec *spec, struct report *report)
 {
-	struct run run = { .spec = spec, .report = report, .listener = -1, .note = -1, .pidfd = -1,
-			   .watch = { .proc = -1, .scratch = -1, .cgroup = spec->cgroup ? SPEC_FD_CGROUP : -1 },
+	struct run run = { .spec = spec,
+			   .report = report,
+			   .listener = -1,
+			   .note = -1,
+			   .pidfd = -1,
+			   .watch = { .proc = -1,
+				      .scratch = -1,
+				      .cgroup = spec->cgroup ? SPEC_FD_CGROUP : -1 },
 			   .begin_us = io_now_us() };
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	report->start_us = run.begin_us;
 	run.filter = filter_find(spec->seccomp);
 	if (!run.filter) {
-		(void)err_set(&report->err, ERR_CONFIG, "no seccomp filter is called '%s'", spec->seccomp);
+		(void)err_set(&report->err, ERR_CONFIG, "no seccomp filter is called '%s'",
+			      spec->seccomp);
 		return;
 	}
 	if (start(&run) < 0)

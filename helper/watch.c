@@ -26,7 +26,7 @@ static ssize_t read_small(int proc, const char *pid, const char *name, char *buf
 	(void)snprintf(path, sizeof(path), "%s/%s", pid, name);
 	AUTO_FD int fd = openat(proc, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
-		return -1;	/* it ended between the listing and here */
+		return -1; /* it ended between the listing and here */
 	n = read(fd, buf, size - 1);
 	buf[n > 0 ? n : 0] = 0;
 	return n;
@@ -66,13 +66,16 @@ static void add_time(int proc, const char *pid, bool is_init, struct sums *s)
 
 	if (read_small(proc, pid, "stat", buf, sizeof(buf)) <= 0)
 		return;
-	p = strrchr(buf, ')');	/* the name may hold anything, the last parenthesis is the kernel's */
-	if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu %*d %*d %lld",
-			 &t[0], &t[1], &t[2], &t[3], &threads) != 5)
+	p = strrchr(buf,
+		    ')'); /* the name may hold anything, the last parenthesis is the kernel's */
+	if (!p ||
+	    sscanf(p + 1,
+		   " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu %*d %*d %lld",
+		   &t[0], &t[1], &t[2], &t[3], &threads) != 5)
 		return;
-	s->ticks += (int64_t)(t[2] + t[3]);	/* of its children that were reaped */
+	s->ticks += (int64_t)(t[2] + t[3]); /* of its children that were reaped */
 	if (is_init)
-		return;	/* ours: what it used itself was spent on building the jail */
+		return; /* ours: what it used itself was spent on building the jail */
 	s->ticks += (int64_t)(t[0] + t[1]);
 	s->tasks += threads;
 }
@@ -169,7 +172,8 @@ static int look_at_tree(const struct watch *watch, struct sums *s)
 static int look_at_all(const struct watch *watch, struct sums *s)
 {
 	struct dirent *de;
-	int fd = watch->proc < 0 ? -1 : openat(watch->proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = watch->proc < 0 ? -1 :
+				   openat(watch->proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
 	AUTO_DIR DIR *dir = fdopendir(fd);

@@ -28,7 +28,8 @@ enum { COPY_DEPTH = 40, INODES_OURS = 64 };
 static int copy_file(int from, int to, const char *name)
 {
 	AUTO_FD int in = io_open_regular(from, name, O_RDONLY);
-	AUTO_FD int out = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	AUTO_FD int out = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+				 0600);
 	struct stat st;
 	off_t left;
 
@@ -85,7 +86,9 @@ static int copy_inputs(int upper, const char *name, struct err *err)
 		return 0;
 	(void)err_sys(err, ERR_LIMIT, "bring the inputs into the workspace");
 	if (err->sys == ENOSPC)
-		(void)err_hint(err, "the inputs in directories do not fit into scratch_bytes or scratch_files");
+		(void)err_hint(
+			err,
+			"the inputs in directories do not fit into scratch_bytes or scratch_files");
 	return -1;
 }
 
@@ -97,8 +100,9 @@ static int has_user_attributes(int dir)
 /* lowerdir=in is relative: the working directory came along into the new mount namespace. */
 static int mount_overlay(int root, uint64_t attributes)
 {
-	static const char *const options[] = { "lowerdir", "in", "upperdir", "/tmp/.scratch/up", "workdir",
-					       "/tmp/.scratch/work", "userxattr", NULL, NULL };
+	static const char *const options[] = { "lowerdir",         "in",      "upperdir",
+					       "/tmp/.scratch/up", "workdir", "/tmp/.scratch/work",
+					       "userxattr",        NULL,      NULL };
 	AUTO_FD int overlay = mount_new("overlay", attributes, options);
 
 	return overlay < 0 ? -1 : mount_attach(overlay, root, "mnt/data");
@@ -124,7 +128,8 @@ static int make_scratch(const struct spec *spec, int root, uint64_t attributes, 
 	size_t i;
 
 	(void)snprintf(size, sizeof(size), "%lld", (long long)spec->scratch_bytes);
-	(void)snprintf(inodes, sizeof(inodes), "%lld", (long long)spec->scratch_files + INODES_OURS);
+	(void)snprintf(inodes, sizeof(inodes), "%lld",
+		       (long long)spec->scratch_files + INODES_OURS);
 	AUTO_FD int fd = mount_new("tmpfs", attributes, options);
 	if (fd < 0 || mkdirat(root, ".scratch", 0700) < 0 || mount_attach(fd, root, ".scratch") < 0)
 		return err_sys(err, ERR_ISOLATION, "mount the scratch space");
@@ -146,7 +151,8 @@ static int make_dirs(int root, struct err *err)
 	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
 		if (mkdirat(root, dirs[i], 0755) < 0 && errno != EEXIST)
 			return err_sys(err, ERR_ISOLATION, "make '/%s'", dirs[i]);
-	if (symlinkat("/mnt/data", root, "home/user") < 0 || symlinkat("/mnt/data", root, "workspace") < 0)
+	if (symlinkat("/mnt/data", root, "home/user") < 0 ||
+	    symlinkat("/mnt/data", root, "workspace") < 0)
 		return err_sys(err, ERR_ISOLATION, "link the workspace");
 	return 0;
 }
@@ -170,11 +176,13 @@ int workspace_make(struct jail *jail, int root, struct err *err)
 	if (copy_inputs(jail->upper, "dirs", err) < 0)
 		return -1;
 	jail->dirs_copied = 1;
-	if (want && (has_user_attributes(jail->upper) || spec->input_bytes > spec->scratch_bytes / 2)) {
+	if (want &&
+	    (has_user_attributes(jail->upper) || spec->input_bytes > spec->scratch_bytes / 2)) {
 		jail->overlay = mount_overlay(root, attributes) == 0;
 		if (!jail->overlay && !strcmp(spec->workspace, "overlay")) {
 			(void)err_sys(err, ERR_ISOLATION, "mount the overlay of the workspace");
-			return err_hint(err, "set \"workspace\": \"auto\" to copy the inputs instead");
+			return err_hint(err,
+					"set \"workspace\": \"auto\" to copy the inputs instead");
 		}
 	}
 	if (!jail->overlay && (copy_inputs(jail->upper, "in", err) < 0 ||
@@ -185,7 +193,8 @@ int workspace_make(struct jail *jail, int root, struct err *err)
 		return -1;
 	(void)close(take_fd(&scratch));
 	/* the mounts made from it live on; the way over the whole of it goes */
-	if (fchdir(root) < 0 || umount2(".scratch", MNT_DETACH) < 0 || unlinkat(root, ".scratch", AT_REMOVEDIR) < 0)
+	if (fchdir(root) < 0 || umount2(".scratch", MNT_DETACH) < 0 ||
+	    unlinkat(root, ".scratch", AT_REMOVEDIR) < 0)
 		return err_sys(err, ERR_ISOLATION, "close the scratch space");
 	return 0;
 }

@@ -24,8 +24,8 @@
 enum { WAIT_US = 8000000 };
 
 struct job {
-	char *path;		/* of the D-Bus object; NULL until the manager has answered */
-	char result[64];	/* "done" when the scope is there */
+	char *path; /* of the D-Bus object; NULL until the manager has answered */
+	char result[64]; /* "done" when the scope is there */
 };
 
 static int say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -56,7 +56,7 @@ static int on_removed(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 	(void)error;
 	if (sd_bus_message_read(m, "uoss", &id, &path, &unit, &result) < 0)
-		return 0;	/* not for us */
+		return 0; /* not for us */
 	if (job->path && !strcmp(path, job->path))
 		(void)snprintf(job->result, sizeof(job->result), "%s", result);
 	return 0;
@@ -75,7 +75,8 @@ static int open_user(sd_bus **ret)
 		dir = getenv("XDG_RUNTIME_DIR");
 	}
 	(void)snprintf(address, sizeof(address), "unix:path=%s/systemd/private", dir ? dir : "");
-	if (sd_bus_new(&bus) >= 0 && sd_bus_set_address(bus, address) >= 0 && sd_bus_start(bus) >= 0) {
+	if (sd_bus_new(&bus) >= 0 && sd_bus_set_address(bus, address) >= 0 &&
+	    sd_bus_start(bus) >= 0) {
 		*ret = bus;
 		return 0;
 	}
@@ -88,15 +89,17 @@ static int ask(sd_bus *bus, uint32_t pid, const char *unit, const char *slice, c
 	sd_bus_message *m = NULL, *reply = NULL;
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	const char *path;
-	int r = sd_bus_message_new_method_call(bus, &m, MANAGER, MANAGER_PATH, MANAGER_FACE, "StartTransientUnit");
+	int r = sd_bus_message_new_method_call(bus, &m, MANAGER, MANAGER_PATH, MANAGER_FACE,
+					       "StartTransientUnit");
 
 	if (r >= 0)
 		r = sd_bus_message_append(m, "ss", unit, "fail");
 	if (r >= 0)
 		r = sd_bus_message_open_container(m, 'a', "(sv)");
 	if (r >= 0)
-		r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)", "Description", "s", "a run of sbx", "Delegate",
-					  "b", 1, "PIDs", "au", 1, pid, "CollectMode", "s", "inactive-or-failed");
+		r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)", "Description", "s", "a run of sbx",
+					  "Delegate", "b", 1, "PIDs", "au", 1, pid, "CollectMode",
+					  "s", "inactive-or-failed");
 	if (r >= 0 && slice && *slice)
 		r = sd_bus_message_append(m, "(sv)", "Slice", "s", slice);
 	if (r >= 0)
@@ -132,7 +135,9 @@ static int await(sd_bus *bus, const struct job *job)
 		if (r == 0 && sd_bus_wait(bus, until - now) < 0)
 			return say("the connection to the service manager broke");
 	}
-	return strcmp(job->result, "done") ? say("the service manager could not make the scope: %s", job->result) : 0;
+	return strcmp(job->result, "done") ?
+		       say("the service manager could not make the scope: %s", job->result) :
+		       0;
 }
 
 static int print_path(uint32_t pid)
@@ -161,8 +166,8 @@ static int make_scope(sd_bus *bus, uint32_t pid, const char *unit, const char *s
 	int done = -1;
 
 	/* before the question, so that no answer is missed; signals wait in the queue until await() */
-	if (sd_bus_match_signal_async(bus, NULL, MANAGER, MANAGER_PATH, MANAGER_FACE, "JobRemoved", on_removed,
-				      NULL, &job) < 0)
+	if (sd_bus_match_signal_async(bus, NULL, MANAGER, MANAGER_PATH, MANAGER_FACE, "JobRemoved",
+				      on_removed, NULL, &job) < 0)
 		return say("cannot listen to the service manager");
 	if (ask(bus, pid, unit, slice, &job.path) == 0 && await(bus, &job) == 0)
 		done = print_path(pid);
@@ -194,5 +199,7 @@ int main(int argc, char **argv)
 	}
 	done = make_scope(bus, (uint32_t)pid, argv[2], argc > 3 ? argv[3] : NULL);
 	(void)fflush(stdout);
-	_exit(done < 0 ? 1 : 0);	/* the connection ends with us; an orderly farewell takes a round trip */
+	_exit(done < 0 ?
+		      1 :
+		      0); /* the connection ends with us; an orderly farewell takes a round trip */
 }

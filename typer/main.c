@@ -26,7 +26,9 @@ static int take_file(void)
 	} control = { 0 };
 	char byte;
 	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space,
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.space,
 			      .msg_controllen = sizeof(control.space) };
 	struct cmsghdr *c;
 	int fd = -1;
@@ -42,11 +44,13 @@ static int take_file(void)
 static int confine(void)
 {
 	static const int calls[] = {
-		SCMP_SYS(read), SCMP_SYS(pread64), SCMP_SYS(recvmsg), SCMP_SYS(write), SCMP_SYS(sendto),
-		SCMP_SYS(close), SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(brk),
-		SCMP_SYS(mprotect), SCMP_SYS(madvise), SCMP_SYS(exit_group), SCMP_SYS(exit), SCMP_SYS(lseek),
-		SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(rt_sigreturn), SCMP_SYS(futex),
-		SCMP_SYS(clock_gettime),
+		SCMP_SYS(read),       SCMP_SYS(pread64),       SCMP_SYS(recvmsg),
+		SCMP_SYS(write),      SCMP_SYS(sendto),        SCMP_SYS(close),
+		SCMP_SYS(mmap),       SCMP_SYS(munmap),        SCMP_SYS(mremap),
+		SCMP_SYS(brk),        SCMP_SYS(mprotect),      SCMP_SYS(madvise),
+		SCMP_SYS(exit_group), SCMP_SYS(exit),          SCMP_SYS(lseek),
+		SCMP_SYS(fstat),      SCMP_SYS(newfstatat),    SCMP_SYS(rt_sigreturn),
+		SCMP_SYS(futex),      SCMP_SYS(clock_gettime),
 	};
 	struct rlimit cpu = { 10, 10 }, memory = { MEMORY, MEMORY }, none = { 0, 0 };
 	scmp_filter_ctx filter;
