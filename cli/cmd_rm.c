@@ -2,9 +2,11 @@
 /* rm: files out of the next revision, a whole session, everything of a user. */
 #include "audit.h"
 #include "cleanup.h"
+#include "config.h"
 #include "exec.h"
 #include "history.h"
 #include "io.h"
+#include "rate.h"
 #include "verb.h"
 
 #include <fcntl.h>
@@ -64,6 +66,11 @@ static int remove_files(struct call *call, struct session *session, const struct
 	return done;
 }
 
+static bool has_limits(const struct config *c)
+{
+	return c->rate_per_minute || c->day_runs || c->day_cpu_ms || c->day_bytes;
+}
+
 /*
  * Who was never seen here and who has no files: the history and the audit log tell them apart. Rates
  * and budgets stay for their minute and their day, or a removal would be a way around them.
@@ -82,7 +89,8 @@ static int remove_traces(struct call *call, int state, bool *ret_any, int64_t *r
 	    audit_erase(state, call->config, call->user, ret_records, err) < 0)
 		return -1;
 	*ret_any = *ret_any || *ret_records > 0;
-	return 0;
+	/* where there are limits the counters stay: who removes oneself does not begin anew */
+	return has_limits(call->config) ? 0 : rate_erase(state, call->user, err);
 }
 
 static int remove_user(struct call *call, json_t **ret, struct err *err)

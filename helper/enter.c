@@ -55,8 +55,7 @@ static const struct stage build_stages[] = {
 
 static const struct stage job_stages[] = {
 	{ "cgroup", cgroup_enter }, /* first: needs the capabilities that caps drops */
-	{ "limits",
-	  limits_enter }, /* needs CAP_SYS_RESOURCE where a limit is raised to the profile's */
+	{ "limits", limits_enter }, /* raising one to the profile's needs CAP_SYS_RESOURCE */
 	{ "caps", caps_enter }, /* from this line on nothing can be mounted */
 	{ "landlock", landlock_enter }, /* needs no_new_privs, which caps has set */
 	{ "filter", filter_enter }, /* last: it forbids calls made above */

@@ -138,6 +138,14 @@ load ../helpers
 	refused E_NOT_FOUND
 }
 
+@test "who removes oneself does not get a new budget" {
+	config '{"day_runs":1}'
+	bash_code 'echo 1' '{"user":"'$USER_A'"}' && ok
+	capture sbx rm --json -u "$USER_A" --user-all && ok
+	bash_code 'echo 2' '{"user":"'$USER_A'"}'
+	refused E_RATE
+}
+
 @test "a user without files, of whom only history and audit tell, is removed too" {
 	request exec '{"user":"'$USER_A'","lang":"bash","code":"true"}' && ok
 	request rm "$(jq -c '{user, session, whole_session: true}' <<<"$output")" && ok

@@ -138,7 +138,7 @@ describe('a database that fails', { skip: isReal }, () => {
     const { copy } = s.copy()
     await until(() => copy.state.copied === 50, 'the second answer')
     s.inOrder(50)
-    assert.equal(copy.state.failures, 1)
+    assert.ok(copy.state.failures >= 1) // more when the connection is not back at once
   })
   test('that is too slow is given up for the moment, not waited for', async () => {
     const s = await scene()
